@@ -1,0 +1,35 @@
+export { ERRORS, type ErrorCode, type ErrorKind, isErrorCode, UsercastError, type WireError } from "./errors.ts";
+export {
+  isOffset,
+  isRecord,
+  parseDeviceId,
+  parseEvent,
+  parseIdempotencyKey,
+  parsePosition,
+  parseTtl,
+  parseUserId,
+  RESERVED_PREFIX,
+  utf8Length,
+} from "./guards.ts";
+export { LIMITS, PLAIN_DEVICE } from "./limits.ts";
+export {
+  type Answer,
+  type Closing,
+  EVENTS,
+  type HandshakeAuth,
+  type Hello,
+  type MessageMeta,
+  type Missed,
+  type MissedReason,
+  type Position,
+  PROTOCOL_VERSION,
+  REGISTER_EVENT,
+  type Ready,
+  type ReadyLimits,
+  type ReceiptNotice,
+  type RegisterAnswer,
+  type SendAnswer,
+  type SendRequest,
+  type SendState,
+  type SignalMeta,
+} from "./wire.ts";

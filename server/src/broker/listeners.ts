@@ -1,0 +1,66 @@
+import type { Cursors, MailboxListener, Unsubscribe } from "../ports.ts";
+
+type Call = (listener: MailboxListener) => void;
+
+/**
+ * The listeners of every user. What happens is told in the order in which it happened, also when a listener causes the
+ * next thing while it is being told of this one: then everybody hears of this one first.
+ */
+export class Listeners {
+  readonly #report: (error: unknown) => void;
+  readonly #byUser = new Map<string, Set<{ readonly listener: MailboxListener }>>();
+  readonly #calls: { readonly userId: string; readonly call: Call }[] = [];
+  #telling = false;
+
+  /** `report` hears of a listener that threw; the others are told all the same. */
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
+
+  /** The users somebody listens to. */
+  users(): readonly string[] {
+    return [...this.#byUser.keys()];
+  }
+
+  /** Adds a listener until the returned function is called. */
+  add(userId: string, listener: MailboxListener): Unsubscribe {
+    const subscription = { listener };
+    const subscriptions = this.#byUser.get(userId) ?? new Set();
+    this.#byUser.set(userId, subscriptions.add(subscription));
+    return async () => {
+      subscriptions.delete(subscription);
+      if (subscriptions.size === 0 && this.#byUser.get(userId) === subscriptions) this.#byUser.delete(userId);
+    };
+  }
+
+  /** Tells all listeners of a user, after everything that is being told. */
+  tell(userId: string, call: Call): void {
+    if (!this.#byUser.has(userId)) return;
+    this.#calls.push({ userId, call });
+    if (this.#telling) return;
+    this.#telling = true;
+    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
+    this.#calls.length = 0;
+    this.#telling = false;
+  }
+
+  /** Tells of a device's cursors, where they have moved at all. */
+  tellCursors(userId: string, device: string, cursors: Cursors): void {
+    if (cursors.delivered > 0 || cursors.read > 0) this.tell(userId, (listener) => listener.cursors(device, cursors));
+  }
+
+  /** Forgets everybody. */
+  clear(): void {
+    this.#byUser.clear();
+  }
+
+  #tellAll(userId: string, call: Call): void {
+    for (const { listener } of this.#byUser.get(userId) ?? []) {
+      try {
+        call(listener);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { closeSync, mkdirSync, openSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UsercastError } from "@usercast/protocol";
+import { tryLock } from "fs-native-extensions";
+
+/** Folders that brokers of this process hold: a lock of the kernel's need not keep out the process that has it. */
+const held = new Set<string>();
+
+/** Room the store needs to come up: LMDB maps its reader table for writing, and a full disk there ends the process. */
+const PROBE_BYTES = 65_536;
+
+/** A data folder that this broker alone may use. */
+export interface Folder {
+  readonly path: string;
+  release(): void;
+}
+
+/**
+ * Creates the folder where it is missing, and takes it for this broker. The lock is one of the kernel's on an open
+ * file: it goes with the process however the process ends, so none is left behind.
+ * @throws UsercastError `STORE_LOCKED` or `STORE_FAILED`
+ */
+export function holdFolder(path: string): Folder {
+  return orFail(`The data folder ${path} cannot be used`, () => {
+    mkdirSync(path, { recursive: true });
+    const folder = realpathSync(path);
+    if (held.has(folder)) throw new UsercastError("STORE_LOCKED", `This process already uses the data folder ${path}.`);
+    const fd = openSync(join(folder, "lock"), "a");
+    try {
+      if (!tryLock(fd)) throw new UsercastError("STORE_LOCKED", `Another process holds the data folder ${path}.`);
+      probe(folder);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    held.add(folder);
+    return {
+      path: folder,
+      release: () => {
+        held.delete(folder);
+        closeSync(fd);
+      },
+    };
+  });
+}
+
+function probe(folder: string): void {
+  const file = join(folder, "probe");
+  try {
+    writeFileSync(file, new Uint8Array(PROBE_BYTES), { flush: true });
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** Runs `open`; what is none of our errors becomes `STORE_FAILED` with a sentence that says what was tried. */
+export function orFail<T>(what: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof UsercastError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsercastError("STORE_FAILED", `${what}: ${reason}`, { cause: error });
+  }
+}

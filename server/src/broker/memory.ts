@@ -1,0 +1,228 @@
+import { UsercastError } from "@usercast/protocol";
+import { systemClock } from "../clock.ts";
+import type {
+  Broker,
+  CancelTimer,
+  Clock,
+  Cursors,
+  Draft,
+  MailboxListener,
+  MailboxState,
+  Page,
+  PublishResult,
+  Signal,
+  Unsubscribe,
+} from "../ports.ts";
+import { NOWHERE } from "./cursors.ts";
+import { Epochs, type RandomBytes } from "./epoch.ts";
+import { Listeners } from "./listeners.ts";
+import { Keys } from "./memory/keys.ts";
+import { Mailbox } from "./memory/mailbox.ts";
+import { fillPage } from "./page.ts";
+import { RecentPublishes } from "./recent.ts";
+import { failed } from "./results.ts";
+import { type Retention, type RetentionOptions, resolveRetention } from "./retention.ts";
+
+/** What the memory broker can be told. */
+export interface MemoryOptions extends RetentionOptions {
+  /**
+   * Whether to keep silent about what memory does not promise.
+   * @default false
+   */
+  readonly quiet?: boolean;
+  /**
+   * Where warnings go.
+   * @default console.warn
+   */
+  readonly warn?: (message: string) => void;
+  /** Time, so that tests can own it. @default the machine's */
+  readonly clock?: Clock;
+  /** Randomness, so that tests can own it. @default node:crypto's */
+  readonly random?: RandomBytes;
+}
+
+const DEFAULT_TOTAL_BYTES = 1_073_741_824;
+/** Mailboxes one turn of the sweep looks at, so that it never holds up messages. */
+const SWEPT_PER_TURN = 256;
+
+const WARNING =
+  "Usercast keeps messages in the memory of this process: they survive a lost connection, but not a restart or a crash. " +
+  'Use the broker of "@usercast/server/lmdb" to keep them on disk, or memory({ quiet: true }) to say that this is meant.';
+
+/**
+ * Keeps mailboxes in the memory of this process: the library's default, and the specification of the port in code.
+ * What is accepted is kept for the life of the process; a new process begins new epochs.
+ * @throws UsercastError `INVALID_OPTIONS`
+ */
+export function memory(options: MemoryOptions = {}): Broker {
+  return new MemoryBroker(options);
+}
+
+class MemoryBroker implements Broker {
+  readonly name = "memory";
+  readonly scope = "process";
+  readonly #retention: Retention;
+  readonly #clock: Clock;
+  readonly #warn: (message: string) => void;
+  readonly #epochs: Epochs;
+  readonly #listeners: Listeners;
+  readonly #keys: Keys;
+  readonly #recent = new RecentPublishes();
+  readonly #mailboxes = new Map<string, Mailbox>();
+  #totalBytes = 0;
+  #warned: boolean;
+  #sweep: Iterator<Mailbox> | undefined;
+  #cancelSweep: CancelTimer;
+  #closed = false;
+
+  constructor(options: MemoryOptions) {
+    this.#retention = resolveRetention(options, DEFAULT_TOTAL_BYTES);
+    this.#clock = options.clock ?? systemClock;
+    this.#warn = options.warn ?? ((message) => console.warn(message));
+    this.#warned = options.quiet ?? false;
+    this.#epochs = new Epochs(options.random);
+    this.#listeners = new Listeners((error) => this.#warn(`A mailbox listener threw: ${String(error)}`));
+    this.#keys = new Keys(this.#retention);
+    this.#cancelSweep = this.#clock.after(this.#retention.sweepIntervalMs, () => this.#sweepOn());
+  }
+
+  async publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
+    this.#mustBeOpen();
+    if (!this.#warned) {
+      this.#warned = true;
+      this.#warn(WARNING);
+    }
+    return drafts.map((draft) => {
+      const result = this.#recent.get(draft.id) ?? this.#publishOne(draft);
+      this.#recent.remember(draft.id, result);
+      return result;
+    });
+  }
+
+  #publishOne(draft: Draft): PublishResult {
+    const now = this.#clock.now();
+    const first = draft.key && this.#keys.find(draft, draft.key, now);
+    if (first) {
+      if (first.digest !== draft.key?.digest) return failed("IDEMPOTENCY_CONFLICT");
+      return { state: "duplicate", ...first.position };
+    }
+    const error = this.#makeRoom(draft, now);
+    if (error) return error;
+
+    const mailbox = this.#mailboxes.get(draft.userId) ?? new Mailbox(this.#epochs.of(draft.userId), this.#retention);
+    this.#mailboxes.set(draft.userId, mailbox);
+    const entry = this.#counted(mailbox, () => mailbox.append(draft, now));
+    if (draft.key) this.#keys.add(draft, draft.key, mailbox.head, now);
+    const { epoch } = mailbox.head;
+    this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, epoch));
+    return { state: "accepted", ...mailbox.head };
+  }
+
+  /** Checks every limit before anything is changed: a draft that is refused costs nobody a message. */
+  #makeRoom(draft: Draft, now: number): PublishResult | undefined {
+    const { maxMailboxes, maxMailboxBytes, maxTotalBytes } = this.#retention;
+    if (draft.bytes > Math.min(maxMailboxBytes, maxTotalBytes)) return failed("PAYLOAD_TOO_LARGE");
+    if (draft.key) {
+      this.#keys.clean(now);
+      if (this.#keys.isFull) return failed("IDEMPOTENCY_FULL");
+    }
+    const mailbox = this.#mailboxes.get(draft.userId);
+    if (!mailbox && this.#mailboxes.size >= maxMailboxes) return failed("STORE_FULL");
+    if (mailbox) this.#counted(mailbox, () => mailbox.makeRoom(draft.bytes, now));
+    const isFull = () => this.#totalBytes - (mailbox?.excess(draft.bytes) ?? 0) + draft.bytes > maxTotalBytes;
+    if (isFull()) this.#sweepSome(now);
+    return isFull() ? failed("STORE_FULL") : undefined;
+  }
+
+  signal(userId: string, signal: Signal): void {
+    this.#listeners.tell(userId, (listener) => listener.signal(signal));
+  }
+
+  async read(userId: string, after: number, limit: number): Promise<Page> {
+    this.#mustBeOpen();
+    const mailbox = this.#mailboxes.get(userId);
+    if (!mailbox) {
+      const epoch = this.#epochs.of(userId);
+      return { epoch, head: { epoch, offset: 0, at: 0 }, entries: [], through: 0, trimmed: 0 };
+    }
+    const { head, trimmed } = mailbox;
+    const page = fillPage(mailbox.after(after), limit, this.#clock.now(), head.offset);
+    return { epoch: head.epoch, head, trimmed, ...page };
+  }
+
+  async advance(userId: string, device: string, epoch: string, cursors: Partial<Cursors>): Promise<void> {
+    this.#mustBeOpen();
+    const mailbox = this.#mailboxes.get(userId);
+    if (mailbox?.head.epoch !== epoch) return;
+    const now = mailbox.cursors.advance(device, cursors, mailbox.head.offset, this.#retention.maxDevices);
+    if (now) this.#listeners.tellCursors(userId, device, now);
+  }
+
+  async position(userId: string, device: string): Promise<MailboxState> {
+    this.#mustBeOpen();
+    const mailbox = this.#mailboxes.get(userId);
+    const epoch = mailbox?.head.epoch ?? this.#epochs.of(userId);
+    const cursors = mailbox?.cursors.device(device);
+    return {
+      epoch,
+      head: mailbox?.head ?? { epoch, offset: 0, at: 0 },
+      user: mailbox?.cursors.user ?? NOWHERE,
+      ...(cursors && { device: cursors }),
+    };
+  }
+
+  async subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
+    this.#mustBeOpen();
+    return this.#listeners.add(userId, listener);
+  }
+
+  async purge(userId: string): Promise<void> {
+    this.#mustBeOpen();
+    const mailbox = this.#mailboxes.get(userId);
+    if (!mailbox) return;
+    this.#totalBytes -= mailbox.bytes;
+    this.#mailboxes.delete(userId);
+    this.#keys.purge(userId);
+    const others = this.#epochs.renew(userId) ? this.#listeners.users() : [];
+    for (const changed of [userId, ...others.filter((id) => id !== userId && !this.#mailboxes.has(id))]) {
+      this.#listeners.tell(changed, (listener) => listener.interrupted());
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelSweep();
+    this.#listeners.clear();
+  }
+
+  #sweepOn(): void {
+    this.#sweepSome(this.#clock.now());
+    this.#cancelSweep = this.#clock.after(this.#retention.sweepIntervalMs, () => this.#sweepOn());
+  }
+
+  /** Cleans the next few mailboxes. An emptied one stays: its epoch and head must outlive the cursors that name them. */
+  #sweepSome(now: number): void {
+    this.#keys.clean(now);
+    this.#sweep ??= this.#mailboxes.values();
+    for (let swept = 0; swept < SWEPT_PER_TURN; swept++) {
+      const { value: mailbox, done } = this.#sweep.next();
+      if (done) {
+        this.#sweep = undefined;
+        return;
+      }
+      this.#counted(mailbox, () => mailbox.clean(now));
+    }
+  }
+
+  /** Does something to a mailbox and keeps the store's total right. */
+  #counted<T>(mailbox: Mailbox, change: () => T): T {
+    const before = mailbox.bytes;
+    const result = change();
+    this.#totalBytes += mailbox.bytes - before;
+    return result;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new UsercastError("SERVER_CLOSED");
+  }
+}

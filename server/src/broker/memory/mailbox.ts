@@ -1,0 +1,127 @@
+import type { Position } from "@usercast/protocol";
+import type { Draft, Entry } from "../../ports.ts";
+import { CursorSet } from "../cursors.ts";
+import type { Retention } from "../retention.ts";
+import { Queue } from "./queue.ts";
+
+/** The log of one user and how far the user's devices have come. */
+export class Mailbox {
+  /** How far its user has come. */
+  readonly cursors = new CursorSet();
+  readonly #retention: Retention;
+  readonly #log = new Queue<Entry>();
+  #head: Position;
+  #bytes = 0;
+  #trimmed = 0;
+  #earliestExpiry = Number.POSITIVE_INFINITY;
+  #cleanAgainAt = 0;
+
+  constructor(epoch: string, retention: Retention) {
+    this.#head = { epoch, offset: 0, at: 0 };
+    this.#retention = retention;
+  }
+
+  get head(): Position {
+    return this.#head;
+  }
+
+  /** Bytes of the entries it holds. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Entries it holds, expired ones included until they are cleaned away. */
+  get size(): number {
+    return this.#log.size;
+  }
+
+  /** The highest offset that a limit has removed. */
+  get trimmed(): number {
+    return this.#trimmed;
+  }
+
+  /** How many bytes the limits would drop from the front to make room for `bytes` more. */
+  excess(bytes: number): number {
+    let dropped = 0;
+    for (let index = 0; index < this.#log.size; index++) {
+      if (!this.#isOver(this.#log.size - index + 1, this.#bytes - dropped + bytes)) break;
+      dropped += this.#log.at(index)?.bytes ?? 0;
+    }
+    return dropped;
+  }
+
+  append(draft: Draft, now: number): Entry {
+    // Two messages of one millisecond still differ in time, and a clock set back repeats none.
+    const at = Math.max(now, this.#head.at + 1);
+    const entry: Entry = {
+      offset: this.#head.offset + 1,
+      at,
+      expiresAt: at + Math.min(draft.ttlMs, this.#retention.retentionMs),
+      text: draft.text,
+      bytes: draft.bytes,
+      ...(draft.attachments && { attachments: draft.attachments }),
+      ...(draft.from !== undefined && { from: draft.from }),
+      ...(draft.key && { key: draft.key.key }),
+    };
+    while (this.#log.size > 0 && this.#isOver(this.#log.size + 1, this.#bytes + entry.bytes)) {
+      this.#trimmed = this.#log.at(0)?.offset ?? this.#trimmed;
+      this.#dropFront();
+    }
+    this.#log.push(entry);
+    this.#bytes += entry.bytes;
+    this.#head = { epoch: this.#head.epoch, offset: entry.offset, at };
+    this.#earliestExpiry = Math.min(this.#earliestExpiry, entry.expiresAt);
+    return entry;
+  }
+
+  /** Makes room before an append: what has expired goes first, so that it pushes out nothing that has not. */
+  makeRoom(bytes: number, now: number): void {
+    for (let front = this.#log.at(0); front !== undefined && front.expiresAt <= now; front = this.#log.at(0)) this.#dropFront();
+    // A look at the whole log is worth it once for every quarter of it that was appended: constant on average.
+    if (this.#head.offset < this.#cleanAgainAt || !this.#isOver(this.#log.size + 1, this.#bytes + bytes)) return;
+    this.clean(now);
+    this.#cleanAgainAt = this.#head.offset + Math.ceil(this.#log.size / 4);
+  }
+
+  /** Drops everything that has expired. */
+  clean(now: number): void {
+    if (this.#earliestExpiry > now) return;
+    let earliest = Number.POSITIVE_INFINITY;
+    this.#log.keep((entry) => {
+      const kept = entry.expiresAt > now;
+      if (kept) earliest = Math.min(earliest, entry.expiresAt);
+      else this.#bytes -= entry.bytes;
+      return kept;
+    });
+    this.#earliestExpiry = earliest;
+  }
+
+  /** The entries after `after`, expired ones included until they are cleaned away. */
+  *after(after: number): Iterable<Entry> {
+    for (let index = this.#indexAfter(after); index < this.#log.size; index++) {
+      const entry = this.#log.at(index);
+      if (entry) yield entry;
+    }
+  }
+
+  #isOver(messages: number, bytes: number): boolean {
+    return messages > this.#retention.maxMailboxMessages || bytes > this.#retention.maxMailboxBytes;
+  }
+
+  #dropFront(): void {
+    this.#bytes -= this.#log.at(0)?.bytes ?? 0;
+    this.#log.drop();
+  }
+
+  /** The index of the first entry after `offset`; offsets rise but have holes where messages expired. */
+  #indexAfter(offset: number): number {
+    let low = 0;
+    let high = this.#log.size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#log.at(middle)?.offset ?? 0) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,148 @@
+import type { ErrorCode, Missed, UsercastError } from "@usercast/protocol";
+import { Connection, type ConnectionContext, type ConnectionInfo, type ConnectionListener } from "./connection.ts";
+import { CursorWriter } from "./cursors.ts";
+import { Hub, type UserConnections } from "./hub.ts";
+import type { Link } from "./link.ts";
+import type { Unsubscribe } from "./ports.ts";
+import { PresenceTracker } from "./presence.ts";
+
+/** How a `Delivery` works. */
+export interface DeliveryOptions extends ConnectionContext {
+  readonly maxConnectionsPerUser: number;
+  readonly cursorIntervalMs: number;
+  readonly maxWaitingCursors: number;
+  readonly presenceGraceMs: number;
+  readonly maxLastSeen: number;
+  readonly onPresence: (event: "online" | "offline", userId: string) => void;
+  readonly onConnection: (connection: Connection) => void;
+  readonly onMissed: (connection: Connection, missed: Missed) => void;
+  readonly onError: (error: UsercastError) => void;
+}
+
+/**
+ * Brings mailboxes to connections: everything between the broker and the links. Knows no socket, so that it can run under a
+ * simulator.
+ */
+export class Delivery implements ConnectionListener {
+  readonly hub = new Hub();
+  readonly presence: PresenceTracker;
+  readonly #options: DeliveryOptions;
+  readonly #cursors: CursorWriter;
+  /** One per user with connections. */
+  readonly #subscriptions = new Map<UserConnections, Promise<Unsubscribe>>();
+  /** Ends of subscriptions under way. */
+  readonly #ending = new Set<Promise<void>>();
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    const { broker, clock, onPresence: onEvent, onError } = options;
+    this.presence = new PresenceTracker({
+      clock,
+      graceMs: options.presenceGraceMs,
+      maxLastSeen: options.maxLastSeen,
+      onEvent,
+    });
+    this.#cursors = new CursorWriter({
+      broker,
+      clock,
+      intervalMs: options.cursorIntervalMs,
+      maxWaiting: options.maxWaitingCursors,
+      onError: (error) => onError(error as UsercastError),
+    });
+  }
+
+  /** A connection's beginning: counted from now on, delivered to as soon as its start is known. */
+  add(info: ConnectionInfo, link: Link, plain: boolean): Connection {
+    const group = this.hub.open(info.userId);
+    const [oldest] = group.all;
+    if (oldest !== undefined && group.all.size >= this.#options.maxConnectionsPerUser)
+      oldest.close("TOO_MANY_CONNECTIONS", false);
+    const connection = new Connection(info, plain, { link, context: this.#options, listener: this });
+    // Closing the oldest may have closed the group.
+    const open = this.hub.open(info.userId);
+    open.all.add(connection);
+    this.presence.connected(info.userId);
+    this.#options.onConnection(connection);
+    return connection;
+  }
+
+  /** Subscribes, finds the connection's start and begins to deliver; a failure closes the connection. */
+  async join(connection: Connection): Promise<void> {
+    const { userId } = connection.info;
+    const group = this.hub.get(userId);
+    if (group === undefined || !group.all.has(connection)) return;
+    try {
+      await this.#subscribe(group);
+      await this.#cursors.flush(userId);
+      await connection.join(connection.plain ? group.debt : undefined);
+      if (connection.plain && connection.state !== "closed") group.takeDebtOver(connection.start);
+    } catch (error) {
+      this.#options.onError(error as UsercastError);
+      connection.close("UNAVAILABLE", true);
+    }
+  }
+
+  /** Closes every connection of a user; answers how many there were. */
+  disconnect(userId: string, code: ErrorCode, reconnect: boolean, reason?: string): number {
+    const connections = [...(this.hub.get(userId)?.all ?? [])];
+    for (const connection of connections) connection.close(code, reconnect, reason);
+    return connections.length;
+  }
+
+  onConfirmed(connection: Connection): void {
+    const { userId, device } = connection.info;
+    const group = this.hub.get(userId);
+    const delivered = connection.plain && group !== undefined ? group.plainCursor() : connection.confirmed;
+    this.#cursors.moved(userId, device, connection.epoch, delivered);
+  }
+
+  onMissed(connection: Connection, missed: Missed): void {
+    this.#options.onMissed(connection, missed);
+  }
+
+  onError(error: UsercastError): void {
+    this.#options.onError(error);
+  }
+
+  onClosed(connection: Connection): void {
+    const { userId } = connection.info;
+    const group = this.hub.get(userId);
+    if (group === undefined || !group.all.has(connection)) return;
+    group.remove(connection);
+    this.presence.disconnected(userId);
+    void this.#cursors.flush(userId);
+    if (group.all.size === 0) {
+      this.hub.close(userId);
+      this.#unsubscribe(group);
+    }
+  }
+
+  /** Lets go of every connection, writes the cursors that wait and ends every subscription. */
+  async close(): Promise<void> {
+    for (const connection of [...this.hub.connections()]) connection.gone();
+    this.presence.close();
+    await this.#cursors.close();
+    await Promise.all(this.#ending);
+  }
+
+  #subscribe(group: UserConnections): Promise<Unsubscribe> {
+    const known = this.#subscriptions.get(group);
+    if (known !== undefined) return known;
+    const made = this.#options.broker.subscribe(group.userId, group);
+    this.#subscriptions.set(group, made);
+    // The next connection tries again.
+    made.catch(() => this.#subscriptions.delete(group));
+    return made;
+  }
+
+  #unsubscribe(group: UserConnections): void {
+    const subscription = this.#subscriptions.get(group);
+    if (subscription === undefined) return;
+    this.#subscriptions.delete(group);
+    const end = subscription
+      .then((unsubscribe) => unsubscribe())
+      .catch((error: unknown) => this.#options.onError(error as UsercastError))
+      .finally(() => this.#ending.delete(end));
+    this.#ending.add(end);
+  }
+}

@@ -1,0 +1,242 @@
+import type { Server, Socket } from "socket.io";
+import { decodeArguments } from "./encode.ts";
+import type { Frame } from "./frame.ts";
+
+// The only file that touches what lies below Socket.IO's documented surface. Frames go to the engine connection and not
+// through `socket.emit`, because with connection state recovery on, `emit` would enter them into the adapter's log.
+
+// Packet types of the Socket.IO protocol, revision 5.
+const EVENT = 2;
+const BINARY_EVENT = 5;
+
+/** What the delivery core needs of one socket. */
+export interface Link {
+  /** Hands a frame to the transport; frames leave in the order of the calls. */
+  send(frame: Frame): void;
+  /** Whether more bytes wait for the network than the limit allows. */
+  readonly congested: boolean;
+  /** Calls `onRoom` once, when the link is no longer congested. */
+  awaitRoom(): void;
+  /** Asks the client's engine for a sign of life; false where the protocol has no way to. */
+  ping(): boolean;
+  /** Ends the connection: to be come back to, or for good. */
+  close(comeBack: boolean): void;
+}
+
+/** What a link tells its connection. */
+export interface LinkListener {
+  onRoom(): void;
+  /** A mark to be given back by `onHeartbeat`, asked for at every ping, the engine's own included. */
+  mark(): number;
+  /** The client's engine has received everything that was written before `mark` was taken. */
+  onHeartbeat(mark: number): void;
+}
+
+interface Transport {
+  readonly name: string;
+  readonly socket?: { readonly bufferedAmount?: number; readonly _socket?: { cork(): void; uncork(): void } };
+  on(event: "drain", listener: () => void): unknown;
+  off(event: "drain", listener: () => void): unknown;
+}
+
+interface Engine {
+  readonly protocol: number;
+  readonly transport: Transport;
+  write(data: string | Uint8Array): unknown;
+  sendPacket?(type: "ping"): void;
+  /** Set while the engine waits for the answer to a ping of its own. */
+  readonly pingTimeoutTimer?: unknown;
+  on(event: string, listener: (packet: { type: string; length: number }) => void): unknown;
+  off(event: string, listener: (packet: { type: string; length: number }) => void): unknown;
+  close(): void;
+}
+
+interface Internals {
+  readonly encoder?: { encode(packet: object): (string | Uint8Array)[] };
+  readonly _opts?: { readonly connectionStateRecovery?: unknown };
+}
+
+/** How frames become Socket.IO packets on one server. */
+export interface PacketFormat {
+  /** `encode` of a parser that is not Socket.IO's own; undefined for the usual one. */
+  readonly customEncode: ((packet: object) => (string | Uint8Array)[]) | undefined;
+  /** Whether socket.io-client keeps the last argument of an event as its recovery offset when that is a string. */
+  readonly recovery: boolean;
+}
+
+/** Looks once at how a server was set up; a parser of its own is known by what it makes of a packet. */
+export function packetFormat(server: Server): PacketFormat {
+  const { encoder, _opts } = server as unknown as Internals;
+  const [probe] = encoder?.encode({ type: EVENT, nsp: "/", data: ["probe"] }) ?? [];
+  const custom = encoder !== undefined && probe !== `${EVENT}["probe"]`;
+  return {
+    customEncode: custom ? (packet) => encoder.encode(packet) : undefined,
+    recovery: Boolean(_opts?.connectionStateRecovery),
+  };
+}
+
+/** A link over a Socket.IO socket. */
+export class SocketLink implements Link {
+  readonly #socket: Socket;
+  readonly #engine: Engine;
+  readonly #format: PacketFormat;
+  readonly #maxWaitingBytes: number;
+  readonly #prefix: string;
+  readonly #heartbeats: Heartbeats;
+  #listener: LinkListener | undefined;
+  /** Bytes in the engine's buffer, not yet given to the transport. */
+  #buffered = 0;
+  #awaitingRoom = false;
+  /** What the pings under way cover, oldest first. */
+  readonly #marks: { readonly ping: number; readonly mark: number }[] = [];
+
+  constructor(socket: Socket, format: PacketFormat, maxWaitingBytes: number) {
+    this.#socket = socket;
+    this.#engine = socket.conn as unknown as Engine;
+    this.#format = format;
+    this.#maxWaitingBytes = maxWaitingBytes;
+    this.#prefix = socket.nsp.name === "/" ? "" : `${socket.nsp.name},`;
+    this.#engine.on("flush", this.#onFlush);
+    this.#heartbeats = Heartbeats.of(this.#engine);
+  }
+
+  /** Starts to tell `listener`; heartbeats only where they are what confirms. */
+  listen(listener: LinkListener, heartbeats: boolean): void {
+    this.#listener = listener;
+    if (heartbeats) this.#heartbeats.links.add(this);
+  }
+
+  /** Leaves the socket as it was found. */
+  release(): void {
+    this.#listener = undefined;
+    this.#engine.off("flush", this.#onFlush);
+    this.#heartbeats.links.delete(this);
+    this.#stopAwaiting();
+  }
+
+  send(frame: Frame): void {
+    if (!this.#socket.connected) return;
+    this.#buffered += frame.bytes;
+    const { customEncode, recovery } = this.#format;
+    if (customEncode !== undefined) {
+      for (const part of customEncode({ type: EVENT, nsp: this.#socket.nsp.name, data: decodeArguments(frame) })) {
+        this.#engine.write(part);
+      }
+      return;
+    }
+    // A string at the end would be taken for a recovery offset, and the application's own events could not be recovered.
+    const tail = recovery && frame.text.endsWith('"') ? ",null]" : "]";
+    if (frame.attachments === undefined) {
+      this.#engine.write(`${EVENT}${this.#prefix}[${frame.text}${tail}`);
+      return;
+    }
+    this.#engine.write(`${BINARY_EVENT}${frame.attachments.length}-${this.#prefix}[${frame.text}${tail}`);
+    for (const part of frame.attachments) this.#engine.write(part);
+  }
+
+  get congested(): boolean {
+    return this.#buffered + (this.#engine.transport.socket?.bufferedAmount ?? 0) > this.#maxWaitingBytes;
+  }
+
+  awaitRoom(): void {
+    if (this.#awaitingRoom) return;
+    this.#awaitingRoom = true;
+    // What waits in the engine moves on at its next flush; what waits in the transport is gone when that has drained. An
+    // upgrade changes the transport, and flushes.
+    const { transport } = this.#engine;
+    const look = (): void => {
+      stop();
+      setImmediate(() => {
+        if (this.#stopAwaiting !== stop) return;
+        this.#awaitingRoom = false;
+        if (this.congested) this.awaitRoom();
+        else this.#listener?.onRoom();
+      });
+    };
+    const stop = (): void => {
+      transport.off("drain", look);
+      this.#engine.off("flush", look);
+      this.#engine.off("upgrade", look);
+    };
+    transport.on("drain", look);
+    this.#engine.on("flush", look);
+    this.#engine.on("upgrade", look);
+    this.#stopAwaiting = stop;
+  }
+
+  ping(): boolean {
+    if (this.#engine.protocol < 4 || this.#engine.sendPacket === undefined) return false;
+    this.#engine.sendPacket("ping");
+    return true;
+  }
+
+  close(comeBack: boolean): void {
+    if (comeBack) this.#engine.close();
+    else this.#socket.disconnect();
+  }
+
+  #stopAwaiting = (): void => {};
+
+  readonly #onFlush = (packets: { length: number }): void => {
+    this.#buffered = 0;
+    if (packets.length < 2) return;
+    // The engine writes each packet by itself, and ws each in two chunks: together they leave in one write.
+    const socket = this.#engine.transport.socket?._socket;
+    if (socket === undefined) return;
+    socket.cork();
+    process.nextTick(() => socket.uncork());
+  };
+
+  /** Ping number `ping` is on its way. */
+  onPing(ping: number): void {
+    if (this.#listener !== undefined) this.#marks.push({ ping, mark: this.#listener.mark() });
+  }
+
+  /** Every ping up to number `ping` was answered. */
+  onPong(ping: number): void {
+    for (let first = this.#marks[0]; first !== undefined && first.ping <= ping; first = this.#marks[0]) {
+      this.#marks.shift();
+      this.#listener?.onHeartbeat(first.mark);
+    }
+  }
+}
+
+/**
+ * Pings and their answers on one engine connection, which several namespaces may share. Packets of a connection arrive
+ * in order, so the pong that answers a ping proves that everything written before the ping has reached the client. Pongs carry no label and
+ * the engine pings too, so all are counted.
+ *
+ * In Engine.IO 3 it is the client that pings, some time after our pong: its ping answers for what was written before that pong.
+ */
+class Heartbeats {
+  static readonly #all = new WeakMap<Engine, Heartbeats>();
+
+  readonly links = new Set<SocketLink>();
+  #pings: number;
+  #pongs = 0;
+
+  static of(engine: Engine): Heartbeats {
+    const known = Heartbeats.#all.get(engine);
+    if (known !== undefined) return known;
+    const made = new Heartbeats(engine);
+    Heartbeats.#all.set(engine, made);
+    return made;
+  }
+
+  private constructor(engine: Engine) {
+    const [question, answer] = engine.protocol === 3 ? ["pong", "ping"] : ["ping", "pong"];
+    // The engine may have pinged before we looked; its timer tells. Our own pings cannot be that old.
+    this.#pings = engine.protocol !== 3 && engine.pingTimeoutTimer ? 1 : 0;
+    engine.on("packetCreate", ({ type }) => {
+      if (type !== question) return;
+      this.#pings += 1;
+      for (const link of this.links) link.onPing(this.#pings);
+    });
+    engine.on("packet", ({ type }) => {
+      // A client that answers what was not asked gains nothing by it.
+      if (type !== answer || this.#pongs >= this.#pings) return;
+      this.#pongs += 1;
+      for (const link of this.links) link.onPong(this.#pongs);
+    });
+  }
+}

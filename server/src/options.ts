@@ -1,0 +1,272 @@
+import cluster from "node:cluster";
+import { REGISTER_EVENT, UsercastError } from "@usercast/protocol";
+import type { Authenticate } from "./auth/verify.ts";
+import { systemClock } from "./clock.ts";
+import type { Broker, Clock } from "./ports.ts";
+
+/** Where Usercast writes what nobody listens for. */
+export interface Logger {
+  warn(message: string): void;
+  error(message: string, error?: unknown): void;
+}
+
+/** What an `authorize` function answers: whether the message may be sent, and whether its sender learns what became of it. */
+export type Authorization = boolean | { readonly receipts?: boolean };
+
+/** Decides whether `sender` may send this to `recipient`. */
+export type Authorize = (
+  sender: string,
+  recipient: string,
+  event: string,
+  data: unknown,
+) => Authorization | Promise<Authorization>;
+
+/** How `usercast(io, options)` works. Exactly one of `authenticate` and `trustClients` must be given. */
+export interface UsercastOptions {
+  /** Says which user a socket belongs to, when it connects; `null` leaves the socket alone, a throw refuses it. */
+  readonly authenticate?: Authenticate;
+  /**
+   * Believes any client that claims to be a user. For development only: throws under `NODE_ENV=production`.
+   * @default false
+   */
+  readonly trustClients?: boolean;
+  /**
+   * The event a client without an identity in its handshake registers with: a user id where clients are trusted, otherwise a token.
+   * @default "register" where clients are trusted, otherwise false
+   */
+  readonly registerEvent?: string | false;
+  /**
+   * Milliseconds within which a socket must have registered, or it is closed with `REGISTER_TIMEOUT`; false for no limit.
+   * @default false
+   */
+  readonly registerTimeoutMs?: number | false;
+  /**
+   * Registrations per socket and second; more are answered `RATE_LIMITED`.
+   * @default 10
+   */
+  readonly maxRegistersPerSecond?: number;
+  /**
+   * Where mailboxes live.
+   * @default memory()
+   */
+  readonly broker?: Broker;
+  /**
+   * Says that this process is the only one although a cluster worker or a multi-node adapter suggests otherwise.
+   * @default false
+   */
+  readonly singleNode?: boolean;
+  /**
+   * Allows users to send to users.
+   * @default nobody may
+   */
+  readonly authorize?: Authorize;
+  /**
+   * Sends per user and period; more are answered `RATE_LIMITED`.
+   * @default { points: 20, durationMs: 1_000 }
+   */
+  readonly sendRate?: { readonly points: number; readonly durationMs: number };
+  /**
+   * Milliseconds a user may be gone before `offline` is announced.
+   * @default 10_000
+   */
+  readonly presenceGraceMs?: number;
+  /**
+   * Absent users whose last seen is remembered.
+   * @default 100_000
+   */
+  readonly maxLastSeen?: number;
+  /**
+   * Connections per user; one more closes the oldest with `TOO_MANY_CONNECTIONS`.
+   * @default 64
+   */
+  readonly maxConnectionsPerUser?: number;
+  /**
+   * Bytes of event and data of one message.
+   * @default 65_536 (64 KiB)
+   */
+  readonly maxPayloadBytes?: number;
+  /**
+   * Messages pushed to a connection and not yet confirmed.
+   * @default 256
+   */
+  readonly windowMessages?: number;
+  /**
+   * Bytes pushed to a connection and not yet confirmed; one message is always allowed.
+   * @default 1_048_576 (1 MiB)
+   */
+  readonly windowBytes?: number;
+  /**
+   * Bytes waiting for the network above which a connection is congested: no direct writes, signals dropped.
+   * @default 262_144 (256 KiB)
+   */
+  readonly congestionBytes?: number;
+  /**
+   * Messages read from the log at once while a connection catches up.
+   * @default 128
+   */
+  readonly pageMessages?: number;
+  /**
+   * Milliseconds between two heartbeats that ask plain clients for a confirmation.
+   * @default 1_000
+   */
+  readonly pingIntervalMs?: number;
+  /**
+   * Milliseconds between two writes of one device's cursor.
+   * @default 200
+   */
+  readonly cursorIntervalMs?: number;
+  /**
+   * Users whose cursors may wait to be written while the store fails.
+   * @default 100_000
+   */
+  readonly maxWaitingCursors?: number;
+  /**
+   * Messages accepted but not yet durable; more are answered `OVERLOADED`.
+   * @default 10_000
+   */
+  readonly maxPendingSends?: number;
+  /**
+   * Recipients of one send.
+   * @default 10_000
+   */
+  readonly maxRecipients?: number;
+  /**
+   * Sends by users whose delivery is being followed for a receipt; beyond it the oldest is no longer followed.
+   * @default 10_000
+   */
+  readonly maxPendingReceipts?: number;
+  /** @default the machine's clock */
+  readonly clock?: Clock;
+  /** @default console */
+  readonly logger?: Logger;
+}
+
+type Limits = Required<
+  Omit<
+    UsercastOptions,
+    "authenticate" | "trustClients" | "registerEvent" | "broker" | "singleNode" | "authorize" | "clock" | "logger"
+  >
+>;
+
+/** The options of one attachment, complete and free of contradictions. */
+export interface ResolvedOptions extends Limits {
+  readonly authenticate: Authenticate | undefined;
+  readonly trustClients: boolean;
+  readonly registerEvent: string | false;
+  readonly broker: Broker | undefined;
+  readonly singleNode: boolean;
+  readonly authorize: Authorize | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const DEFAULTS: Limits = {
+  registerTimeoutMs: false,
+  maxRegistersPerSecond: 10,
+  sendRate: { points: 20, durationMs: 1_000 },
+  presenceGraceMs: 10_000,
+  maxLastSeen: 100_000,
+  maxConnectionsPerUser: 64,
+  maxPayloadBytes: 65_536,
+  windowMessages: 256,
+  windowBytes: 1_048_576,
+  congestionBytes: 262_144,
+  pageMessages: 128,
+  pingIntervalMs: 1_000,
+  cursorIntervalMs: 200,
+  maxWaitingCursors: 100_000,
+  maxPendingSends: 10_000,
+  maxRecipients: 10_000,
+  maxPendingReceipts: 10_000,
+};
+
+const refuse = (detail: string): never => {
+  throw new UsercastError("INVALID_OPTIONS", detail);
+};
+
+function checkNumber(name: string, value: unknown, least: number): void {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < least) {
+    refuse(`${name} must be a whole number of at least ${least}, not ${String(value)}.`);
+  }
+}
+
+function checkIdentity(options: UsercastOptions): void {
+  const { authenticate, trustClients } = options;
+  if (authenticate === undefined && trustClients !== true) {
+    refuse("Say who is who: give authenticate, or trustClients: true for development.");
+  }
+  if (authenticate !== undefined && trustClients === true) refuse("Give either authenticate or trustClients, not both.");
+  if (authenticate !== undefined && typeof authenticate !== "function") refuse("authenticate must be a function.");
+  if (trustClients === true && process.env["NODE_ENV"] === "production") {
+    refuse("trustClients believes any client, so it is refused under NODE_ENV=production.");
+  }
+}
+
+function registerEventOf(options: UsercastOptions): string | false {
+  const name = options.registerEvent ?? (options.trustClients === true ? REGISTER_EVENT : false);
+  if (name === false) return false;
+  if (typeof name !== "string" || name === "") refuse("registerEvent must be a name or false.");
+  if (options.trustClients !== true && options.authenticate?.verifyToken === undefined) {
+    refuse("registerEvent takes tokens, so authenticate needs a verifyToken, as jwt() has.");
+  }
+  return name;
+}
+
+/**
+ * The given options with the defaults in place of what is missing.
+ * @throws UsercastError `INVALID_OPTIONS` for contradictions, unknown names and values out of range
+ */
+export function resolveOptions(options: UsercastOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) refuse("usercast(io, options) needs its options.");
+  checkIdentity(options);
+  const resolved: ResolvedOptions = {
+    ...DEFAULTS,
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+    authenticate: options.authenticate,
+    trustClients: options.trustClients === true,
+    registerEvent: registerEventOf(options),
+    broker: options.broker,
+    singleNode: options.singleNode === true,
+    authorize: options.authorize,
+    clock: options.clock ?? systemClock,
+    logger: options.logger ?? console,
+  };
+  const unknown = Object.keys(options).filter((name) => !Object.hasOwn(DEFAULTS, name) && !OTHER_NAMES.has(name));
+  if (unknown.length > 0) refuse(`Unknown option: ${unknown.join(", ")}.`);
+  for (const name of Object.keys(DEFAULTS) as (keyof Limits)[]) {
+    if (name === "sendRate") {
+      checkNumber("sendRate.points", resolved.sendRate.points, 1);
+      checkNumber("sendRate.durationMs", resolved.sendRate.durationMs, 1);
+    } else if (!(name === "registerTimeoutMs" && resolved.registerTimeoutMs === false)) {
+      checkNumber(name, resolved[name], name === "presenceGraceMs" || name === "cursorIntervalMs" ? 0 : 1);
+    }
+  }
+  return resolved;
+}
+
+const OTHER_NAMES: ReadonlySet<string> = new Set([
+  "authenticate",
+  "trustClients",
+  "registerEvent",
+  "broker",
+  "singleNode",
+  "authorize",
+  "clock",
+  "logger",
+]);
+
+/** Adapters of one process, by the names of their classes. */
+const LOCAL_ADAPTERS: ReadonlySet<string> = new Set(["Adapter", "SessionAwareAdapter"]);
+
+/**
+ * A store of one process would be wrong on several nodes, silently: half of the users' messages would be in the other half.
+ * @throws UsercastError `INVALID_OPTIONS`
+ */
+export function checkNodes(broker: Broker, adapterName: string, singleNode: boolean): void {
+  if (broker.scope !== "process" || singleNode) return;
+  const sign = cluster.isWorker ? "a cluster worker" : LOCAL_ADAPTERS.has(adapterName) ? undefined : `the adapter ${adapterName}`;
+  if (sign === undefined) return;
+  refuse(
+    `The ${broker.name} broker serves one process, but ${sign} means several. Say singleNode: true if this is the only one.`,
+  );
+}

@@ -1,0 +1,268 @@
+import { randomBytes } from "node:crypto";
+import {
+  EVENTS,
+  type Hello,
+  isRecord,
+  PLAIN_DEVICE,
+  PROTOCOL_VERSION,
+  parseDeviceId,
+  parsePosition,
+  parseUserId,
+  type RegisterAnswer,
+  UsercastError,
+} from "@usercast/protocol";
+import type { Socket } from "socket.io";
+import { handshakeToken, type Identity, identify } from "./auth/verify.ts";
+import type { Connection } from "./connection.ts";
+import type { Delivery } from "./delivery.ts";
+import { controlFrame } from "./frame.ts";
+import { type PacketFormat, SocketLink } from "./link.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { CancelTimer } from "./ports.ts";
+import type { UserSends } from "./user-sends.ts";
+
+/** What all registrations of a server share. */
+export interface RegistrationContext {
+  readonly options: ResolvedOptions;
+  readonly delivery: Delivery;
+  readonly userSends: UserSends;
+  readonly format: PacketFormat;
+  /** An ordinary event of a registered socket. */
+  readonly onEvent: (registration: Registration, event: string, args: readonly unknown[]) => void;
+  readonly onError: (error: UsercastError) => void;
+  readonly onEnd: (registration: Registration) => void;
+}
+
+type Acknowledge = (answer: unknown) => void;
+
+const callback = (value: unknown): Acknowledge | undefined => (typeof value === "function" ? (value as Acknowledge) : undefined);
+
+/**
+ * What the SDK says of itself in its handshake; nothing for a plain client.
+ * @throws UsercastError `INVALID_REQUEST`, `INVALID_DEVICE` or `INVALID_POSITION`
+ */
+function parseHello(auth: unknown): Hello | undefined {
+  const value = isRecord(auth) ? auth["usercast"] : undefined;
+  if (value === undefined) return undefined;
+  if (!isRecord(value)) throw new UsercastError("INVALID_REQUEST", "auth.usercast must be an object.");
+  if (value["v"] !== PROTOCOL_VERSION) {
+    throw new UsercastError("INVALID_REQUEST", `This server speaks version ${PROTOCOL_VERSION} of the protocol.`);
+  }
+  const hello = {
+    v: PROTOCOL_VERSION,
+    device: parseDeviceId(value["device"]),
+    session: parseDeviceId(value["session"]),
+  } as const;
+  const position = value["position"];
+  return position === undefined ? hello : { ...hello, position: parsePosition(position) };
+}
+
+/** One socket, from its connection to its end: who it belongs to and what it may do. */
+export class Registration {
+  readonly socket: Socket;
+  readonly #context: RegistrationContext;
+  readonly #link: SocketLink;
+  #hello: Hello | undefined;
+  #identity: Identity | undefined;
+  #connection: Connection | undefined;
+  /** Whether the identity came with the handshake, so that nothing may replace it. */
+  #fromHandshake = false;
+  #ended = false;
+  /** Registrations are taken one after the other; the first waits for the handshake. */
+  #turn: Promise<void>;
+  #registers = { second: 0, count: 0 };
+  #registerTimer: CancelTimer | undefined;
+  #expiryTimer: CancelTimer | undefined;
+
+  constructor(socket: Socket, context: RegistrationContext) {
+    this.socket = socket;
+    this.#context = context;
+    this.#link = new SocketLink(socket, context.format, context.options.congestionBytes);
+    const { registerEvent, registerTimeoutMs, clock } = context.options;
+    socket.on("disconnect", this.#onDisconnect);
+    socket.on(EVENTS.ack, this.#onAck);
+    socket.on(EVENTS.send, this.#onSend);
+    socket.onAny(this.#onAny);
+    if (registerEvent !== false) socket.on(registerEvent, this.#onRegister);
+    if (registerTimeoutMs !== false) {
+      this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
+    }
+    this.#turn = this.#meet();
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** Lets go of the socket and leaves it as it was found, open. SDKs are told that the server is going. */
+  detach(): void {
+    const { code, message } = new UsercastError("SERVER_CLOSED").toJSON();
+    this.#connection?.control(EVENTS.closing, { code, message, reconnect: true });
+    this.#end();
+  }
+
+  /** The handshake: an identity, an ordinary socket, or a refusal. */
+  async #meet(): Promise<void> {
+    const { authenticate } = this.#context.options;
+    try {
+      this.#hello = parseHello(this.socket.handshake.auth);
+      if (authenticate === undefined) return;
+      const identity = await identify(authenticate, this.socket);
+      if (identity !== null) {
+        this.#fromHandshake = true;
+        await this.#become(identity);
+      } else if (this.#hello !== undefined) {
+        // The SDK comes to be a user, and can bring its token only here.
+        throw new UsercastError(handshakeToken(this.socket.handshake) === null ? "TOKEN_MISSING" : "AUTHENTICATION_FAILED");
+      }
+    } catch (error) {
+      this.#refuse(UsercastError.from(error, "AUTHENTICATION_FAILED"));
+    }
+  }
+
+  async #become(identity: Identity): Promise<void> {
+    if (this.#ended) return;
+    const { options, delivery } = this.#context;
+    this.#expireAt(identity);
+    this.#registerTimer?.();
+    this.#connection?.gone();
+    this.#identity = identity;
+    const plain = this.#hello === undefined;
+    const info = {
+      userId: identity.userId,
+      device: this.#hello?.device ?? PLAIN_DEVICE,
+      socketId: this.socket.id,
+      connectedAt: options.clock.now(),
+      secret: randomBytes(12).toString("base64url"),
+      ...(this.#hello === undefined ? {} : { session: this.#hello.session }),
+      ...(this.#hello?.position === undefined ? {} : { claim: this.#hello.position }),
+    };
+    const connection = delivery.add(info, this.#link, plain);
+    this.#connection = connection;
+    this.#link.listen(connection, plain);
+    await delivery.join(connection);
+  }
+
+  /** @throws UsercastError `TOKEN_EXPIRED` when that is already so */
+  #expireAt({ expiresAt }: Identity): void {
+    const { clock } = this.#context.options;
+    this.#expiryTimer?.();
+    this.#expiryTimer = undefined;
+    if (expiresAt === undefined) return;
+    if (expiresAt <= clock.now()) throw new UsercastError("TOKEN_EXPIRED");
+    const look = (): void => {
+      // A timer ends early where the time is further away than it can count.
+      if (expiresAt > clock.now()) this.#expiryTimer = clock.after(expiresAt - clock.now(), look);
+      else this.#connection?.close("TOKEN_EXPIRED", true);
+    };
+    this.#expiryTimer = clock.after(expiresAt - clock.now(), look);
+  }
+
+  /** What a client registers with: a user id where clients are trusted, otherwise a token. */
+  async #identityOf(value: unknown): Promise<Identity> {
+    const { trustClients, authenticate } = this.#context.options;
+    if (trustClients) return { userId: parseUserId(value) };
+    if (typeof value !== "string" || value === "") throw new UsercastError("TOKEN_MISSING");
+    if (authenticate?.verifyToken === undefined) throw new UsercastError("REGISTER_NOT_ALLOWED");
+    return authenticate.verifyToken(value);
+  }
+
+  async #register(value: unknown): Promise<RegisterAnswer> {
+    try {
+      if (this.#fromHandshake) throw new UsercastError("REGISTER_NOT_ALLOWED");
+      const identity = await this.#identityOf(value);
+      const { userId } = identity;
+      const isSame = this.#identity?.userId === userId && this.#connection?.state !== "closed";
+      if (isSame) this.#expireAt(identity);
+      else if (this.#identity !== undefined && !this.#context.options.trustClients) {
+        throw new UsercastError("REGISTER_NOT_ALLOWED", "This connection is registered to another user.");
+      } else await this.#become(identity);
+      return { ok: true, userId };
+    } catch (error) {
+      return { ok: false, error: UsercastError.from(error).toJSON() };
+    }
+  }
+
+  /** More than an honest client needs is answered without any work. */
+  #isFlood(): boolean {
+    const { clock, maxRegistersPerSecond } = this.#context.options;
+    const second = Math.floor(clock.now() / 1_000);
+    if (this.#registers.second !== second) this.#registers = { second, count: 0 };
+    this.#registers.count += 1;
+    return this.#registers.count > maxRegistersPerSecond;
+  }
+
+  /** Refuses the socket: for good, unless trying again can help. */
+  #refuse(error: UsercastError): void {
+    if (this.#ended) return;
+    if (error.cause !== undefined) this.#context.onError(error);
+    const { code, message } = error.toJSON();
+    const reconnect = error.retryable;
+    if (this.#connection !== undefined && this.#connection.state !== "closed") {
+      this.#connection.close(code, reconnect, message);
+      return;
+    }
+    this.#link.send(controlFrame(EVENTS.closing, "", { code, message, reconnect }));
+    this.#link.close(reconnect);
+  }
+
+  readonly #onRegister = (value: unknown, ...rest: readonly unknown[]): void => {
+    const answer = callback(rest.at(-1) ?? value);
+    if (this.#isFlood()) {
+      answer?.({ ok: false, error: new UsercastError("RATE_LIMITED").toJSON() });
+      return;
+    }
+    this.#turn = this.#turn.then(async () => {
+      const result = await this.#register(value);
+      answer?.(result);
+    });
+  };
+
+  readonly #onAck = (offset: unknown, ...rest: readonly unknown[]): void => {
+    const answer = callback(rest.at(-1));
+    try {
+      if (this.#connection === undefined) throw new UsercastError("NOT_REGISTERED");
+      this.#connection.ack(offset);
+      answer?.({ ok: true });
+    } catch (error) {
+      answer?.({ ok: false, error: UsercastError.from(error).toJSON() });
+    }
+  };
+
+  readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void => {
+    const answer = callback(rest.at(-1));
+    const from = this.#registeredUser();
+    if (from === undefined) {
+      answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
+      return;
+    }
+    void this.#context.userSends.take(from, request).then((result) => answer?.(result));
+  };
+
+  readonly #onAny = (event: string, ...args: readonly unknown[]): void => {
+    if (this.#registeredUser() !== undefined) this.#context.onEvent(this, event, args);
+  };
+
+  readonly #onDisconnect = (): void => this.#end();
+
+  #registeredUser(): string | undefined {
+    const { state, info } = this.#connection ?? {};
+    return state === undefined || state === "closed" ? undefined : info?.userId;
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#registerTimer?.();
+    this.#expiryTimer?.();
+    this.#connection?.gone();
+    this.#link.release();
+    const { registerEvent } = this.#context.options;
+    this.socket.off("disconnect", this.#onDisconnect);
+    this.socket.off(EVENTS.ack, this.#onAck);
+    this.socket.off(EVENTS.send, this.#onSend);
+    this.socket.offAny(this.#onAny);
+    if (registerEvent !== false) this.socket.off(registerEvent, this.#onRegister);
+    this.#context.onEnd(this);
+  }
+}

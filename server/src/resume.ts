@@ -1,0 +1,80 @@
+import type { Missed, Position } from "@usercast/protocol";
+import type { MailboxState, Page } from "./ports.ts";
+
+// Where a connection starts, and what it will not get. Values in, values out.
+
+/** Where a connection starts. */
+export interface Start {
+  /** The first message it is sent comes after this offset. */
+  readonly offset: number;
+  /** What it has to be told first, because its own position means nothing any more. */
+  readonly missed?: Missed;
+}
+
+/**
+ * Whether the log speaks against a claimed position of its epoch. `page` is what was read after `claim.offset - 1`.
+ *
+ * Times of acceptance are strictly increasing and never change, so a log that was rewound and has grown again carries
+ * another time at the offset the client knows, or a later one does not follow it.
+ */
+export function contradicts(claim: Position, page: Page): boolean {
+  const { head } = page;
+  if (claim.offset > head.offset) return true;
+  if (claim.offset === 0) return false;
+  if (claim.offset === head.offset) return claim.at !== head.at;
+  const next = page.entries[0];
+  if (next?.offset === claim.offset) return next.at !== claim.at;
+  return claim.at >= (next ?? head).at;
+}
+
+/**
+ * The start of a connection by the five rules, in their order: a position the client brings; one that means nothing any
+ * more; the cursor of a known device (which for plain clients is the one they share); and, for a device never seen, the furthest any
+ * device of the user has come.
+ *
+ * @param claim the position the client brings, if any
+ * @param page what follows `claim.offset - 1` in the log; asked for only with a claim of this epoch
+ * @param firstOffset the first retained offset; asked for only when the claim means nothing any more
+ */
+export function startOf(state: MailboxState, claim?: Position, page?: Page, firstOffset = 1): Start {
+  const byDevice = state.device?.delivered;
+  if (claim === undefined) return { offset: byDevice ?? state.user.delivered };
+  const sameEpoch = claim.epoch === state.epoch;
+  if (sameEpoch && page !== undefined && !contradicts(claim, page)) return { offset: claim.offset };
+  const offset = byDevice ?? firstOffset - 1;
+  // Who had seen nothing has lost nothing.
+  if (claim.offset === 0) return { offset };
+  return { offset, missed: { after: claim.offset, before: offset + 1, reason: sameEpoch ? "rewound" : "epoch" } };
+}
+
+/** The hole between two offsets that were given, told by its reasons: what limits removed, then what expired. */
+export function holes(after: number, before: number, trimmed: number): readonly Missed[] {
+  if (before <= after + 1) return [];
+  const split = Math.min(Math.max(trimmed, after), before - 1);
+  const found: Missed[] = [];
+  if (split > after) found.push({ after, before: split + 1, reason: "trimmed" });
+  if (split < before - 1) found.push({ after: split, before, reason: "expired" });
+  return found;
+}
+
+/** What a plain connection was pushed, and what of it a heartbeat has confirmed. */
+export interface Progress {
+  readonly sent: number;
+  readonly confirmed: number;
+}
+
+/**
+ * The cursor that all plain connections of a user share: it never passes what one of them was pushed and has not confirmed,
+ * alive or broken.
+ *
+ * @param broken the lowest confirmed offset of broken connections whose debt nobody has taken over
+ */
+export function plainCursor(connections: Iterable<Progress>, broken: number | undefined): number {
+  let furthest = 0;
+  let owed = broken ?? Number.POSITIVE_INFINITY;
+  for (const { sent, confirmed } of connections) {
+    furthest = Math.max(furthest, confirmed);
+    if (confirmed < sent) owed = Math.min(owed, confirmed);
+  }
+  return Math.min(furthest, owed);
+}

@@ -1,0 +1,179 @@
+import { createHash, randomUUID } from "node:crypto";
+import { type Position, parseIdempotencyKey, parseTtl, parseUserId, UsercastError } from "@usercast/protocol";
+import { encodeMessage } from "./encode.ts";
+import type { Broker, Draft, Encoded, PublishResult, SendKey } from "./ports.ts";
+
+/** What the sender of a message learns once it is accepted. */
+export interface Receipt extends Position {
+  readonly userId: string;
+  /**
+   * `pushed`: accepted while at least one connection of the user lived. `queued`: kept until the user comes. `duplicate`:
+   * the idempotency key had taken effect before, at this place.
+   */
+  readonly state: "pushed" | "queued" | "duplicate";
+}
+
+/** What became of a message to one of several recipients. */
+export type Outcome = Receipt | { readonly userId: string; readonly state: "failed"; readonly error: UsercastError };
+
+/** How a message is sent. */
+export interface SendSettings {
+  /** Milliseconds, or text such as `"1h"`. */
+  readonly ttl?: number | string;
+  readonly idempotencyKey?: string;
+  /** The user who sends; absent for the back end. */
+  readonly from?: string;
+}
+
+/** How a `Sender` works. */
+export interface SenderOptions {
+  readonly broker: Broker;
+  readonly isConnected: (userId: string) => boolean;
+  readonly maxPayloadBytes: number;
+  readonly maxPendingSends: number;
+  readonly maxRecipients: number;
+}
+
+/** The longest time to live a broker's own retention does not shorten anyway: a year. */
+const MAX_TTL_MS = 366 * 86_400_000;
+/** Drafts per call of the broker, so that one send to many does not hold up the others. */
+const BATCH = 1_000;
+
+/** The way of a message into mailboxes: check, encode once, publish. */
+export class Sender {
+  readonly #options: SenderOptions;
+  readonly #id = randomUUID();
+  #published = 0;
+  #pending = 0;
+  #closed = false;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * One durable message to one user.
+   * @throws UsercastError for a bad argument, `OVERLOADED`, or what the broker says
+   */
+  async one(user: unknown, event: unknown, data: unknown, settings: SendSettings): Promise<Receipt> {
+    const userId = parseUserId(user);
+    const draft = this.#drafter(event, data, settings);
+    this.#take(1);
+    try {
+      const [result] = await this.#publish([draft(userId)]);
+      const outcome = this.#outcome(userId, result);
+      if (outcome.state === "failed") throw outcome.error;
+      return outcome;
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  /**
+   * One durable message to many users: one outcome each, none hides another.
+   * @throws UsercastError for an argument that is bad for all of them, `TOO_MANY_RECIPIENTS` or `OVERLOADED`
+   */
+  async many(users: readonly unknown[], event: unknown, data: unknown, settings: SendSettings): Promise<readonly Outcome[]> {
+    this.#checkCount(users.length);
+    const draft = this.#drafter(event, data, settings);
+    const outcomes: Outcome[] = [];
+    const places = new Map<string, number>();
+    for (const user of users) {
+      try {
+        const userId = parseUserId(user);
+        if (places.has(userId)) continue;
+        places.set(userId, outcomes.push(failed(userId, new UsercastError("INTERNAL"))) - 1);
+      } catch (error) {
+        outcomes.push(failed(typeof user === "string" ? user : typeof user, UsercastError.from(error)));
+      }
+    }
+    this.#take(places.size);
+    try {
+      const recipients = [...places];
+      for (let i = 0; i < recipients.length; i += BATCH) {
+        const batch = recipients.slice(i, i + BATCH);
+        const results = await this.#publish(batch.map(([userId]) => draft(userId)));
+        for (const [j, [userId, place]] of batch.entries()) outcomes[place] = this.#outcome(userId, results[j]);
+      }
+    } finally {
+      this.#pending -= places.size;
+    }
+    return outcomes;
+  }
+
+  /**
+   * A signal to whoever is connected now.
+   * @throws UsercastError for a bad argument
+   */
+  signal(users: readonly unknown[], event: unknown, data: unknown, settings: SendSettings): void {
+    this.#checkCount(users.length);
+    if (settings.idempotencyKey !== undefined || settings.ttl !== undefined) {
+      throw new UsercastError("IDEMPOTENCY_KEY_ON_VOLATILE");
+    }
+    if (this.#closed) throw new UsercastError("SERVER_CLOSED");
+    const encoded = encodeMessage(event, data, this.#options.maxPayloadBytes);
+    const signal = settings.from === undefined ? encoded : { ...encoded, from: settings.from };
+    for (const userId of new Set(users.map(parseUserId))) this.#options.broker.signal(userId, signal);
+  }
+
+  /** Refuses everything from now on. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
+    try {
+      return await this.#options.broker.publish(drafts);
+    } catch (error) {
+      const reason = UsercastError.from(error, "STORE_FAILED");
+      return drafts.map(() => ({ state: "failed", error: reason }));
+    }
+  }
+
+  #outcome(userId: string, result: PublishResult | undefined): Outcome {
+    if (result === undefined) return failed(userId, new UsercastError("INTERNAL"));
+    if (result.state === "failed") return failed(userId, result.error);
+    const { epoch, offset, at } = result;
+    if (result.state === "duplicate") return { userId, state: "duplicate", epoch, offset, at };
+    return { userId, state: this.#options.isConnected(userId) ? "pushed" : "queued", epoch, offset, at };
+  }
+
+  /** Checks and encodes once, for any number of recipients. */
+  #drafter(event: unknown, data: unknown, settings: SendSettings): (userId: string) => Draft {
+    const encoded = encodeMessage(event, data, this.#options.maxPayloadBytes);
+    const ttlMs = settings.ttl === undefined ? MAX_TTL_MS : parseTtl(settings.ttl, MAX_TTL_MS);
+    const common = {
+      ...encoded,
+      ttlMs,
+      ...(settings.from === undefined ? {} : { from: settings.from }),
+      ...(settings.idempotencyKey === undefined ? {} : { key: sendKey(settings.idempotencyKey, encoded) }),
+    };
+    return (userId) => {
+      this.#published += 1;
+      return { ...common, id: `${this.#id}-${this.#published}`, userId };
+    };
+  }
+
+  #checkCount(count: number): void {
+    const { maxRecipients } = this.#options;
+    if (count > maxRecipients) {
+      throw new UsercastError("TOO_MANY_RECIPIENTS", `The send names ${count} recipients; the server accepts ${maxRecipients}.`);
+    }
+  }
+
+  #take(count: number): void {
+    if (this.#closed) throw new UsercastError("SERVER_CLOSED");
+    // A send to many that is alone is always allowed.
+    if (this.#pending > 0 && this.#pending + count > this.#options.maxPendingSends) throw new UsercastError("OVERLOADED");
+    this.#pending += count;
+  }
+}
+
+const failed = (userId: string, error: UsercastError): Outcome => ({ userId, state: "failed", error });
+
+/** The digest covers what the recipient would get: a repetition with other content is a mistake of the sender's. */
+function sendKey(key: unknown, { text, attachments }: Encoded): SendKey {
+  const hash = createHash("sha256").update(text);
+  for (const part of attachments ?? []) hash.update(`\n${part.byteLength}\n`).update(part);
+  return { key: parseIdempotencyKey(key), digest: hash.digest("base64url") };
+}

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { accept, draft, hasCode, readAll, type Suite } from "./harness.ts";
+
+export function lifeTests({ test, reopen }: Suite): void {
+  test("finishes what it began before it closes, and nothing after", async (broker) => {
+    const { epoch } = await accept(broker, draft("ana"));
+    const begun = Promise.all([broker.publish([draft("ana")]), broker.advance("ana", "phone", epoch, { delivered: 1 })]);
+    await broker.close();
+    assert.equal((await begun)[0][0]?.state, "accepted");
+    await broker.close();
+    const listener = { entry() {}, signal() {}, cursors() {}, interrupted() {} };
+    for (const late of [
+      () => broker.publish([draft("ana")]),
+      () => broker.read("ana", 0, 1),
+      () => broker.advance("ana", "phone", epoch, { delivered: 1 }),
+      () => broker.position("ana", "phone"),
+      () => broker.subscribe("ana", listener),
+      () => broker.purge("ana"),
+    ]) {
+      await assert.rejects(late, hasCode("SERVER_CLOSED"));
+    }
+    broker.signal("ana", { text: '"late",null', bytes: 11 });
+  });
+
+  if (!reopen) return;
+
+  test(
+    "finds everything again after it was opened anew",
+    async (broker) => {
+      const limits = { maxMailboxMessages: 2 };
+      const key = { key: "k", digest: "d" };
+      const first = await accept(broker, draft("ana", { key }));
+      for (let count = 0; count < 3; count++) await accept(broker, draft("ana", { attachments: [new Uint8Array([count])] }));
+      await broker.advance("ana", "phone", first.epoch, { delivered: 3, read: 2 });
+      const before = [await broker.read("ana", 0, 10), await broker.position("ana", "phone")];
+      await broker.close();
+
+      const again = await reopen(broker, limits);
+      try {
+        assert.deepEqual([await again.read("ana", 0, 10), await again.position("ana", "phone")], before);
+        assert.deepEqual(await again.publish([draft("ana", { key })]), [{ ...first, state: "duplicate" }]);
+        const next = await accept(again, draft("ana"));
+        assert.deepEqual([next.epoch, next.offset], [first.epoch, 5]);
+        assert.deepEqual(
+          (await readAll(again, "ana")).map(({ offset }) => offset),
+          [4, 5],
+        );
+      } finally {
+        await again.close();
+      }
+    },
+    { maxMailboxMessages: 2 },
+  );
+
+  test("keeps its limits after it was opened anew", async (broker) => {
+    await accept(broker, draft("ana", { bytes: 60 }));
+    await accept(broker, draft("bo", { bytes: 30, key: { key: "k", digest: "d" } }));
+    await broker.close();
+    const again = await reopen(broker, { maxTotalBytes: 100, maxMailboxes: 2, maxIdempotencyKeys: 1 });
+    try {
+      const results = await again.publish([
+        draft("ana", { bytes: 11 }),
+        draft("cy", { bytes: 1 }),
+        draft("ana", { bytes: 1, key: { key: "k2", digest: "d" } }),
+        draft("ana", { bytes: 10 }),
+      ]);
+      assert.deepEqual(
+        results.map((result) => (result.state === "failed" ? result.error.code : result.state)),
+        ["STORE_FULL", "STORE_FULL", "IDEMPOTENCY_FULL", "accepted"],
+      );
+    } finally {
+      await again.close();
+    }
+  });
+}

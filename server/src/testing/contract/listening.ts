@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import type { Broker, Cursors, Entry, MailboxListener, Signal } from "../../ports.ts";
+import { accept, draft, readAll, type Suite, texts, until } from "./harness.ts";
+
+/** A listener that writes down what it hears. */
+function recorder() {
+  const heard = { entries: [] as Entry[], signals: [] as Signal[], cursors: [] as [string, Cursors][], interruptions: 0 };
+  const listener: MailboxListener = {
+    entry: (entry) => heard.entries.push(entry),
+    signal: (signal) => heard.signals.push(signal),
+    cursors: (device, cursors) => heard.cursors.push([device, cursors]),
+    interrupted: () => heard.interruptions++,
+  };
+  return { heard, listener };
+}
+
+const offsets = (entries: readonly Entry[]): readonly number[] => entries.map(({ offset }) => offset);
+
+export function listeningTests({ test }: Suite): void {
+  test("tells every listener of a user each entry, in order and as it is read", async (broker) => {
+    const [one, two, other] = [recorder(), recorder(), recorder()];
+    await broker.subscribe("ana", one.listener);
+    await broker.subscribe("ana", two.listener);
+    await broker.subscribe("bo", other.listener);
+    await Promise.all(Array.from({ length: 50 }, () => accept(broker, draft("ana"))));
+    await until(() => one.heard.entries.length >= 50 && two.heard.entries.length >= 50, "the entries arrive");
+    assert.deepEqual(one.heard.entries, await readAll(broker, "ana"));
+    assert.deepEqual(two.heard.entries, one.heard.entries);
+    assert.deepEqual(other.heard.entries, []);
+  });
+
+  test("tells of an entry only when it can be read", async (broker) => {
+    const reads: Promise<readonly Entry[]>[] = [];
+    await broker.subscribe("ana", { ...recorder().listener, entry: () => reads.push(readAll(broker, "ana")) });
+    const { offset } = await accept(broker, draft("ana"));
+    await until(() => reads.length === 1, "the entry arrives");
+    assert.deepEqual(offsets((await reads[0]) ?? []), [offset]);
+  });
+
+  test("leaves nothing between a subscription and the read after it", async (broker) => {
+    const publishing = Array.from({ length: 100 }, () => accept(broker, draft("ana")));
+    const { heard, listener } = recorder();
+    await broker.subscribe("ana", listener);
+    const known = await readAll(broker, "ana");
+    await Promise.all(publishing);
+    const seen = () => new Set([...offsets(known), ...offsets(heard.entries)]);
+    await until(() => seen().size === 100, "every entry is read or heard");
+  });
+
+  test("keeps the order when a listener publishes", async (broker) => {
+    const { heard, listener } = recorder();
+    let nested: Promise<unknown> | undefined;
+    const echo: MailboxListener = {
+      ...recorder().listener,
+      entry: () => {
+        nested ??= accept(broker, draft("ana", { content: "echo" }));
+      },
+    };
+    await broker.subscribe("ana", echo);
+    await broker.subscribe("ana", listener);
+    await accept(broker, draft("ana"));
+    await until(() => heard.entries.length === 2, "both entries arrive");
+    await nested;
+    assert.deepEqual(offsets(heard.entries), [1, 2]);
+  });
+
+  test("is not disturbed by a listener that throws", async (broker) => {
+    const { heard, listener } = recorder();
+    const fails = () => {
+      throw new Error("a listener must not throw, and this one does");
+    };
+    await broker.subscribe("ana", { entry: fails, signal: fails, cursors: fails, interrupted: fails });
+    await broker.subscribe("ana", listener);
+    const { epoch } = await accept(broker, draft("ana"));
+    broker.signal("ana", { text: '"typing",null', bytes: 13 });
+    await broker.advance("ana", "phone", epoch, { delivered: 1 });
+    await until(() => heard.entries.length + heard.signals.length + heard.cursors.length === 3, "all three arrive");
+  });
+
+  test("tells signals to who listens now, and stores none", async (broker) => {
+    const { heard, listener } = recorder();
+    await broker.subscribe("ana", listener);
+    const signal: Signal = { text: '"typing",{"in":"r7"}', bytes: 20, from: "bo", attachments: [new Uint8Array([7])] };
+    broker.signal("ana", signal);
+    broker.signal("nobody", signal);
+    await until(() => heard.signals.length === 1, "the signal arrives");
+    assert.equal(heard.signals[0]?.text, signal.text);
+    assert.equal(heard.signals[0]?.from, "bo");
+    assert.deepEqual([...(heard.signals[0]?.attachments?.[0] ?? [])], [7]);
+    assert.equal((await broker.position("ana", "phone")).head.offset, 0);
+  });
+
+  test("tells of cursors that moved, and of no others", async (broker) => {
+    const { heard, listener } = recorder();
+    await broker.subscribe("ana", listener);
+    const { epoch } = await accept(broker, draft("ana"));
+    await accept(broker, draft("ana"));
+    await broker.advance("ana", "phone", epoch, { delivered: 1 });
+    await broker.advance("ana", "phone", epoch, { delivered: 1 });
+    await broker.advance("ana", "phone", "another-epoch", { delivered: 2 });
+    await broker.advance("ana", "phone", epoch, { read: 9 });
+    await until(() => heard.cursors.length >= 2, "the cursors arrive");
+    assert.deepEqual(heard.cursors, [
+      ["phone", { delivered: 1, read: 0 }],
+      ["phone", { delivered: 1, read: 2 }],
+    ]);
+  });
+
+  test("tells nothing after a subscription ended", async (broker) => {
+    const [gone, there] = [recorder(), recorder()];
+    const unsubscribe = await broker.subscribe("ana", gone.listener);
+    const again = await broker.subscribe("ana", gone.listener);
+    await broker.subscribe("ana", there.listener);
+    await unsubscribe();
+    await unsubscribe();
+    await accept(broker, draft("ana"));
+    await again();
+    await accept(broker, draft("ana", { content: "later" }));
+    await until(() => there.heard.entries.length === 2, "the other listener hears both");
+    assert.deepEqual(texts(gone.heard.entries), ['"message","hi"']);
+  });
+
+  test("begins a new life after a purge", async (broker: Broker) => {
+    const { heard, listener } = recorder();
+    const key = { key: "k", digest: "d" };
+    const { epoch } = await accept(broker, draft("ana", { key }));
+    await accept(broker, draft("bo"));
+    await broker.advance("ana", "phone", epoch, { delivered: 1, read: 1 });
+    await broker.subscribe("ana", listener);
+    await broker.purge("ana");
+    await until(() => heard.interruptions === 1, "the listener is interrupted");
+    const state = await broker.position("ana", "phone");
+    assert.notEqual(state.epoch, epoch);
+    const nowhere = { epoch: state.epoch, offset: 0, at: 0 };
+    assert.deepEqual(state, { epoch: state.epoch, head: nowhere, user: { delivered: 0, read: 0 } });
+    const next = await accept(broker, draft("ana", { key }));
+    assert.deepEqual([next.epoch, next.offset], [state.epoch, 1]);
+    assert.equal((await readAll(broker, "ana")).length, 1);
+    assert.equal((await readAll(broker, "bo")).length, 1);
+    await broker.purge("nobody");
+  });
+}

@@ -1,0 +1,58 @@
+import { createServer, type Server as HttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Server, type ServerOptions } from "socket.io";
+import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
+import { onTestFinished } from "vitest";
+import { memory } from "../src/broker/memory.ts";
+import { type Usercast, type UsercastOptions, usercast } from "../src/index.ts";
+
+/** A real server on a free port of the loopback, stopped by the test that started it. */
+export interface Running {
+  readonly io: Server;
+  readonly http: HttpServer;
+  readonly users: Usercast;
+  readonly url: string;
+}
+
+export async function start(options: Partial<UsercastOptions> = {}, ioOptions: Partial<ServerOptions> = {}): Promise<Running> {
+  const http = createServer();
+  const io = new Server(http, ioOptions);
+  const identity = options.authenticate === undefined ? { trustClients: true } : {};
+  const broker = options.broker ?? memory({ quiet: true });
+  const users = usercast(io, { ...identity, ...options, broker });
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  onTestFinished(async () => {
+    await users.close();
+    await io.close();
+    await broker.close();
+  });
+  return { io, http, users, url: `http://127.0.0.1:${(http.address() as AddressInfo).port}` };
+}
+
+/** An untouched Socket.IO client, closed when the test ends. */
+export function client(url: string, options: Partial<ManagerOptions & SocketOptions> = {}): Socket {
+  const socket = connectTo(url, { forceNew: true, transports: ["websocket"], reconnectionDelay: 20, reconnectionDelayMax: 50, ...options });
+  onTestFinished(() => {
+    socket.disconnect();
+  });
+  return socket;
+}
+
+/** A plain client as the seed system writes it; resolves once it is registered. */
+export async function plain(
+  url: string,
+  userId: unknown,
+  options: Partial<ManagerOptions & SocketOptions> = {},
+): Promise<{ readonly socket: Socket; readonly received: unknown[] }> {
+  const socket = client(url, options);
+  const received: unknown[] = [];
+  socket.on("message", (message: unknown) => received.push(message));
+  await new Promise<void>((resolve) => {
+    socket.on("connect", () => socket.emit("register", userId, () => resolve()));
+  });
+  return { socket, received };
+}
+
+/** Resolves with the next event of this name. */
+export const next = (socket: Socket, event: string): Promise<unknown[]> =>
+  new Promise((resolve) => socket.once(event, (...args: unknown[]) => resolve(args)));

@@ -1,0 +1,40 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+// Tests of the packages run on their sources; tests that start real processes run on what was built.
+const alias = {
+  "@usercast/protocol": source("protocol/src/index.ts"),
+  "@usercast/client": source("client/src/index.ts"),
+  "@usercast/server/lmdb": source("server/src/broker/lmdb.ts"),
+  "@usercast/server/testing": source("server/src/testing/contract.ts"),
+  "@usercast/server": source("server/src/index.ts"),
+};
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: "core", include: ["{protocol,client,server,standalone}/{src,test}/**/*.test.ts"] },
+      },
+      {
+        extends: true,
+        test: {
+          name: "conformance",
+          include: ["conformance/**/*.test.ts", "examples/**/*.test.ts"],
+          testTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: { name: "scripts", include: ["scripts/**/*.test.ts"], testTimeout: 120_000 },
+      },
+    ],
+  },
+});
