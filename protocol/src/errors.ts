@@ -75,6 +75,8 @@ export const ERRORS = {
   HANDLER_FAILED: final(500, "A message handler threw or rejected."),
   HANDLER_TIMEOUT: final(504, "A message handler did not settle in time."),
   CLIENT_CLOSED: final(499, "The client was closed."),
+  TOKEN_UNAVAILABLE: retry(503, "The application's own function for the token failed; the client asks it again."),
+  STREAM_BROKEN: retry(502, "The server's stream of messages did not fit together; the client begins it again."),
 } as const satisfies Readonly<Record<string, ErrorKind>>;
 
 /** A stable error code. */

@@ -1,10 +1,11 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { type Closing, EVENTS, type MessageMeta, type Missed, type Ready } from "@usercast/protocol";
 import { Server, type ServerOptions } from "socket.io";
 import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import { onTestFinished } from "vitest";
 import { memory } from "../src/broker/memory.ts";
-import { type Usercast, type UsercastOptions, usercast } from "../src/index.ts";
+import { type CancelTimer, type Clock, type Usercast, type UsercastOptions, usercast } from "../src/index.ts";
 
 /** A real server on a free port of the loopback, stopped by the test that started it. */
 export interface Running {
@@ -31,7 +32,13 @@ export async function start(options: Partial<UsercastOptions> = {}, ioOptions: P
 
 /** An untouched Socket.IO client, closed when the test ends. */
 export function client(url: string, options: Partial<ManagerOptions & SocketOptions> = {}): Socket {
-  const socket = connectTo(url, { forceNew: true, transports: ["websocket"], reconnectionDelay: 20, reconnectionDelayMax: 50, ...options });
+  const socket = connectTo(url, {
+    forceNew: true,
+    transports: ["websocket"],
+    reconnectionDelay: 20,
+    reconnectionDelayMax: 50,
+    ...options,
+  });
   onTestFinished(() => {
     socket.disconnect();
   });
@@ -56,3 +63,61 @@ export async function plain(
 /** Resolves with the next event of this name. */
 export const next = (socket: Socket, event: string): Promise<unknown[]> =>
   new Promise((resolve) => socket.once(event, (...args: unknown[]) => resolve(args)));
+
+/** What a connection that speaks the wire of the SDK was told. */
+export interface Wire {
+  readonly socket: Socket;
+  readonly ready: Ready;
+  readonly messages: { readonly secret: unknown; readonly meta: MessageMeta; readonly event: unknown; readonly data: unknown }[];
+  readonly missed: Missed[];
+  readonly closing: Closing[];
+}
+
+/** Connects as the SDK does, without its logic: what the server sends is only written down. */
+export async function wire(
+  url: string,
+  userId: string | undefined,
+  hello: { device?: string; session?: string; position?: unknown; token?: string } = {},
+  options: Partial<ManagerOptions & SocketOptions> = {},
+): Promise<Wire> {
+  const { token, device = "phone", session = "s1", ...position } = hello;
+  const socket = client(url, { auth: { token, usercast: { v: 1, device, session, ...position } }, ...options });
+  const messages: Wire["messages"] = [];
+  const missed: Missed[] = [];
+  const closing: Closing[] = [];
+  socket.on(EVENTS.message, (secret, meta, event, data) => messages.push({ secret, meta, event, data }));
+  socket.on(EVENTS.missed, (_secret, range) => missed.push(range));
+  socket.on(EVENTS.closing, (_secret, notice) => closing.push(notice));
+  const ready = next(socket, EVENTS.ready);
+  if (userId !== undefined) socket.on("connect", () => socket.emit("register", userId));
+  return { socket, ready: (await ready)[0] as Ready, messages, missed, closing };
+}
+
+/** A clock that stands still until it is moved. */
+export class ManualClock implements Clock {
+  #now = 1_790_000_000_000;
+  readonly #timers = new Set<{ readonly at: number; readonly task: () => void }>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, task: () => void): CancelTimer {
+    const timer = { at: this.#now + ms, task };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  /** Moves on, running what falls due in its order. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const [due] = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
+      if (due === undefined) break;
+      this.#timers.delete(due);
+      this.#now = Math.max(this.#now, due.at);
+      due.task();
+    }
+    this.#now = end;
+  }
+}

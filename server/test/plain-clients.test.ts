@@ -49,7 +49,8 @@ test("a bad id is answered with a code and harms nothing", async () => {
   for (const id of ["", "a\u0000b", "x".repeat(513), "\ud800", 1.5, null, {}, [], true, Number.MAX_SAFE_INTEGER + 1]) {
     socket.emit("register", id);
     const answer = await socket.emitWithAck("register", id);
-    if (answer.error?.code !== "RATE_LIMITED") expect(answer, String(id)).toMatchObject({ ok: false, error: { code: "INVALID_USER_ID" } });
+    if (answer.error?.code !== "RATE_LIMITED")
+      expect(answer, String(id)).toMatchObject({ ok: false, error: { code: "INVALID_USER_ID" } });
   }
   expect(socket.connected).toBe(true);
 });

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, webcrypto } from "node:crypto";
 import { LIMITS } from "@usercast/protocol";
-import { base64url, type JWTPayload, SignJWT } from "jose";
+import { base64url, type JWK, type JWTPayload, SignJWT } from "jose";
 import type { Socket } from "socket.io";
 import { describe, expect, it } from "vitest";
 import { type JwtOptions, jwt } from "./jwt.ts";
@@ -29,7 +29,7 @@ type SigningKey = KeyObject | Uint8Array;
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 const pem = (key: KeyObject): string => key.export({ type: "spki", format: "pem" }).toString();
-const jwk = (key: KeyObject) => key.export({ format: "jwk" });
+const jwk = (key: KeyObject): JWK => key.export({ format: "jwk" }) as JWK;
 const code = (expected: string) => expect.objectContaining({ name: "UsercastError", code: expected });
 const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1_000) + seconds;
 

@@ -3,6 +3,9 @@ import { createHmac, randomBytes } from "node:crypto";
 /** Gives that many unpredictable bytes. */
 export type RandomBytes = (size: number) => Uint8Array;
 
+/** Whose mailbox began a new life, or will. */
+export type Renewed = "nobody" | "one" | "all";
+
 /** Purged users whose next epoch differs from their first one, at most. */
 const MAX_PURGED = 100_000;
 
@@ -30,17 +33,16 @@ export class Epochs {
   }
 
   /**
-   * Makes the next mailbox of `userId` another one. Returns whether the epochs of all users without a mailbox changed
-   * with it, which happens when too many purged users would have to be remembered.
+   * Makes the next mailbox of `userId` another one. When too many purged users would have to be remembered, those of
+   * everybody without a mailbox become others with it.
    */
-  renew(userId: string): boolean {
-    const full = this.#generations.size >= MAX_PURGED && !this.#generations.has(userId);
-    if (full) {
+  renew(userId: string): Exclude<Renewed, "nobody"> {
+    if (this.#generations.size >= MAX_PURGED && !this.#generations.has(userId)) {
       this.#generations.clear();
       this.#secret = this.#random(32);
-    } else {
-      this.#generations.set(userId, (this.#generations.get(userId) ?? 0) + 1);
+      return "all";
     }
-    return full;
+    this.#generations.set(userId, (this.#generations.get(userId) ?? 0) + 1);
+    return "one";
   }
 }

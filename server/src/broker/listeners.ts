@@ -1,4 +1,5 @@
 import type { Cursors, MailboxListener, Unsubscribe } from "../ports.ts";
+import type { Renewed } from "./epoch.ts";
 
 type Call = (listener: MailboxListener) => void;
 
@@ -15,11 +16,6 @@ export class Listeners {
   /** `report` hears of a listener that threw; the others are told all the same. */
   constructor(report: (error: unknown) => void) {
     this.#report = report;
-  }
-
-  /** The users somebody listens to. */
-  users(): readonly string[] {
-    return [...this.#byUser.keys()];
   }
 
   /** Adds a listener until the returned function is called. */
@@ -47,6 +43,12 @@ export class Listeners {
   /** Tells of a device's cursors, where they have moved at all. */
   tellCursors(userId: string, device: string, cursors: Cursors): void {
     if (cursors.delivered > 0 || cursors.read > 0) this.tell(userId, (listener) => listener.cursors(device, cursors));
+  }
+
+  /** Tells those whose mailbox began a new life, now that `userId` was purged. */
+  interrupt(renewed: Renewed, userId: string): void {
+    const users = { nobody: [], one: [userId], all: [...this.#byUser.keys()] }[renewed];
+    for (const changed of users) this.tell(changed, (listener) => listener.interrupted());
   }
 
   /** Forgets everybody. */

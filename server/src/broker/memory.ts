@@ -183,10 +183,7 @@ class MemoryBroker implements Broker {
     this.#totalBytes -= mailbox.bytes;
     this.#mailboxes.delete(userId);
     this.#keys.purge(userId);
-    const others = this.#epochs.renew(userId) ? this.#listeners.users() : [];
-    for (const changed of [userId, ...others.filter((id) => id !== userId && !this.#mailboxes.has(id))]) {
-      this.#listeners.tell(changed, (listener) => listener.interrupted());
-    }
+    this.#listeners.interrupt(this.#epochs.renew(userId), userId);
   }
 
   async close(): Promise<void> {

@@ -1,50 +1,26 @@
-import { createHash } from "node:crypto";
 import { UsercastError } from "@usercast/protocol";
-import { type Database, open } from "lmdb";
-import type { Cursors, Draft, Entry, SendKey } from "../../ports.ts";
+import { type Key, open, type RootDatabase } from "lmdb";
+import type { Cursors, Entry } from "../../ports.ts";
 import { CursorSet } from "../cursors.ts";
-import { keyScope } from "../results.ts";
 import { orFail } from "./folder.ts";
+import { type Codec, Table } from "./table.ts";
 
-/** What the tables below look like. Another number in the folder is refused. */
+/** What the tables below look like. A folder with another number is refused. */
 const FORMAT = 1;
-
-// Rows are tuples: objects would repeat the names of their fields in every row.
-type MailboxRow = readonly [
-  epoch: string,
-  head: number,
-  headAt: number,
-  first: number,
-  trimmed: number,
-  count: number,
-  bytes: number,
-];
-type EntryRow = readonly [
-  at: number,
-  expiresAt: number,
-  bytes: number,
-  text: string,
-  from: string | null,
-  key: string | null,
-  attachments: readonly Uint8Array[] | null,
-];
-type CursorsRow = readonly [delivered: number, read: number, devices: readonly (readonly [string, number, number])[]];
-type KeyRow = readonly [digest: string, offset: number, at: number, expiresAt: number];
-type TotalsRow = readonly [mailboxes: number, bytes: number, keys: number];
 
 /** A mailbox without its messages. */
 export interface Mailbox {
   readonly epoch: string;
   head: number;
   headAt: number;
-  /** No entry is older; there may be none here, because entries expire out of order. */
+  /** No entry is older. There may be none here either: entries expire out of order. */
   first: number;
   trimmed: number;
   count: number;
   bytes: number;
 }
 
-/** What a key's first use came to. */
+/** What a key's first use came to. Its epoch is the mailbox's: a purge takes both. */
 export interface StoredKey {
   readonly digest: string;
   readonly offset: number;
@@ -59,61 +35,139 @@ export interface Totals {
   keys: number;
 }
 
-/** The place of an entry, or of an idempotency key by its hash. */
-export type Place = readonly [userId: string, offsetOrHash: number | string];
+type EntryPlace = [userId: string, offset: number];
+type KeyPlace = [userId: string, hash: string];
+/** When the time of an entry (at its offset) or of an idempotency key (at its hash) is over. */
+export type Expiry = [expiresAt: number, userId: string, offsetOrHash: number | string];
 
-/** The tables of one folder, with values that are more than rows. */
-export interface Tables {
-  readonly mailboxes: Table<string, Mailbox, MailboxRow>;
-  readonly entries: Table<Place, StoredEntry, EntryRow>;
-  readonly cursors: Table<string, CursorSet, CursorsRow>;
-  readonly keys: Table<Place, StoredKey, KeyRow>;
-  /** Every entry (with its bytes) and every key (with 0) once more, in the order in which their time is over. */
-  readonly expiries: Table<readonly [expiresAt: number, ...Place], number, number>;
-  readonly totals: Table<"totals", Totals, TotalsRow>;
-  /** Runs `action` in one transaction that is undone when it throws; resolves when it is on disk. */
-  transact<T>(action: () => T): Promise<T>;
-  close(): Promise<void>;
-}
+type MailboxRow = readonly [string, number, number, number, number, number, number];
+type EntryRow = readonly [number, number, number, string, string | null, string | null, readonly Uint8Array[] | null];
+type CursorsRow = readonly [number, number, readonly (readonly [string, number, number])[]];
+type KeyRow = readonly [string, number, number, number];
+type TotalsRow = readonly [number, number, number];
 
-type StoredEntry = Omit<Entry, "offset">;
+const mailboxes: Codec<string, Mailbox, MailboxRow> = {
+  encode: ({ epoch, head, headAt, first, trimmed, count, bytes }) => [epoch, head, headAt, first, trimmed, count, bytes],
+  decode: ([epoch, head, headAt, first, trimmed, count, bytes]) => ({ epoch, head, headAt, first, trimmed, count, bytes }),
+};
+
+const entries: Codec<EntryPlace, Entry, EntryRow> = {
+  encode: ({ at, expiresAt, bytes, text, from, key, attachments }) => [
+    at,
+    expiresAt,
+    bytes,
+    text,
+    from ?? null,
+    key ?? null,
+    attachments ?? null,
+  ],
+  decode: ([at, expiresAt, bytes, text, from, key, attachments], [, offset]) => ({
+    offset,
+    at,
+    expiresAt,
+    text,
+    bytes,
+    ...(attachments && { attachments }),
+    ...(from !== null && { from }),
+    ...(key !== null && { key }),
+  }),
+};
+
+const cursors: Codec<string, CursorSet, CursorsRow> = {
+  encode: ({ user, devices }) => [
+    user.delivered,
+    user.read,
+    Array.from(devices, ([name, { delivered, read }]) => [name, delivered, read] as const),
+  ],
+  decode: ([delivered, read, devices]) =>
+    new CursorSet(
+      { delivered, read },
+      devices.map(([name, ...device]): [string, Cursors] => [name, { delivered: device[0], read: device[1] }]),
+    ),
+};
+
+const keys: Codec<KeyPlace, StoredKey, KeyRow> = {
+  encode: ({ digest, offset, at, expiresAt }) => [digest, offset, at, expiresAt],
+  decode: ([digest, offset, at, expiresAt]) => ({ digest, offset, at, expiresAt }),
+};
+
+const totals: Codec<string, Totals, TotalsRow> = {
+  encode: ({ mailboxes, bytes, keys }) => [mailboxes, bytes, keys],
+  decode: ([mailboxes, bytes, keys]) => ({ mailboxes, bytes, keys }),
+};
+
+const number: Codec<Key, number, number> = { encode: (value) => value, decode: (row) => row };
+
+/** The tables of one folder. */
+export type Tables = ReturnType<typeof openTables>;
 
 /**
- * Opens the tables of a folder, or makes them in an empty one.
+ * Opens the tables of a folder, and makes them in an empty one.
  * @throws UsercastError `STORE_FORMAT` or `STORE_FAILED`
  */
-export function openTables(path: string): Tables {
+export function openTables(path: string) {
   const root = orFail(`The data folder ${path} cannot be opened`, () => openRoot(path));
   try {
-    const state = root.openDB<unknown, string>("state", {});
-    checkFormat(path, state.get("format"), [...root.getKeys()]);
-    if (state.get("format") === undefined) state.putSync("format", FORMAT);
-    const table = <K, V, R>(name: string, codec: Codec<V, R>) => new Table<K, V, R>(root.openDB(name, {}), codec);
-    return {
-      mailboxes: table("mailboxes", mailboxCodec),
-      entries: table("entries", entryCodec),
-      cursors: table("cursors", cursorsCodec),
-      keys: table("keys", keyCodec),
-      expiries: table("expiries", { encode: (bytes) => bytes, decode: (bytes) => bytes }),
-      totals: new Table(state as Database<TotalsRow, string>, totalsCodec),
-      // A child transaction, because LMDB's own keeps what was written before a throw.
-      transact: (action) => root.childTransaction(action) as unknown as Promise<ReturnType<typeof action>>,
-      close: () => root.close(),
-    };
+    return orFail(`The data folder ${path} cannot be read`, () => {
+      checkFormat(path, root);
+      return {
+        mailboxes: new Table(root.openDB<MailboxRow, string>("mailboxes", {}), mailboxes),
+        entries: new Table(root.openDB<EntryRow, EntryPlace>("entries", {}), entries),
+        cursors: new Table(root.openDB<CursorsRow, string>("cursors", {}), cursors),
+        keys: new Table(root.openDB<KeyRow, KeyPlace>("keys", {}), keys),
+        /** Every entry with its bytes and every key with 0, in the order in which their time is over. */
+        expiries: new Table(root.openDB<number, Expiry>("expiries", {}), number),
+        totals: new Table(root.openDB<TotalsRow, string>("totals", {}), totals),
+        /**
+         * Runs `action` in one transaction, which is undone when it throws; resolves when it is on disk. It is a child
+         * transaction because LMDB's outer one would keep what was written before the throw.
+         */
+        transact: async <T>(action: () => T): Promise<T> => root.childTransaction(action),
+        close: () => root.close(),
+      };
+    });
   } catch (error) {
     void root.close();
     throw error;
   }
 }
 
-function openRoot(path: string) {
-  return open({
-    path,
-    noSubdir: false, // a folder may have a dot in its name
-    maxDbs: 8,
-    // With the default, entries can be read before they are on disk.
-    overlappingSync: false,
-    // Transactions are batched by our own writer; with the default, a failed commit ends the process as an unhandled rejection.
-    eventTurnBatching: false,
-  });
+/** The entries of a mailbox at `offset` and after, in order. */
+export function* entriesFrom(tables: Tables, userId: string, offset: number): Iterable<Entry> {
+  for (const [, entry] of tables.entries.range([userId, offset], [userId, Number.MAX_SAFE_INTEGER])) yield entry;
+}
+
+function openRoot(path: string): RootDatabase<unknown, string> {
+  try {
+    return open({
+      path,
+      noSubdir: false, // a folder may have a dot in its name
+      maxDbs: 8,
+      // With the default, entries can be read before they are on disk.
+      overlappingSync: false,
+      // Our own writer gathers batches; with the default, a failed commit ends the process as an unhandled rejection.
+      eventTurnBatching: false,
+    });
+  } catch (error) {
+    if (!/MDB_INVALID|MDB_VERSION_MISMATCH/.test(String(error))) throw error;
+    throw new UsercastError("STORE_FORMAT", `The files in ${path} are not a store of Usercast's.`, { cause: error });
+  }
+}
+
+/** Refuses what another version wrote, before anything is changed. */
+function checkFormat(path: string, root: RootDatabase<unknown, string>): void {
+  const names = [...root.getKeys()];
+  if (names.length > 0 && !names.includes("state")) {
+    throw new UsercastError("STORE_FORMAT", `The files in ${path} are not a store of Usercast's.`);
+  }
+  const state = root.openDB<unknown, string>("state", {});
+  const format = state.get("format");
+  // The format is written before any other table is made; without both, opening was cut short and can begin again.
+  if (format === undefined && names.length <= 1) state.putSync("format", FORMAT);
+  else if (format !== FORMAT) {
+    throw new UsercastError(
+      "STORE_FORMAT",
+      `The data folder ${path} has format ${String(format)}; this version of Usercast reads format ${FORMAT}.`,
+    );
+  }
 }

@@ -1,0 +1,215 @@
+import { type Position, UsercastError } from "@usercast/protocol";
+import { systemClock } from "../clock.ts";
+import type {
+  Broker,
+  CancelTimer,
+  Clock,
+  Cursors,
+  Draft,
+  MailboxListener,
+  MailboxState,
+  Page,
+  PublishResult,
+  Signal,
+  Unsubscribe,
+} from "../ports.ts";
+import { CursorSet } from "./cursors.ts";
+import { Epochs, type RandomBytes } from "./epoch.ts";
+import { Listeners } from "./listeners.ts";
+import { type Folder, holdFolder } from "./lmdb/folder.ts";
+import { entriesFrom, openTables, type Tables } from "./lmdb/tables.ts";
+import { type Store, Transaction } from "./lmdb/transaction.ts";
+import { Writer } from "./lmdb/writer.ts";
+import { fillPage } from "./page.ts";
+import { RecentPublishes } from "./recent.ts";
+import { type RetentionOptions, resolveRetention } from "./retention.ts";
+
+/** What the LMDB broker can be told. */
+export interface LmdbOptions extends RetentionOptions {
+  /** The data folder, made where it is missing. One process may use it at a time. */
+  readonly path: string;
+  /**
+   * Writes that may wait for the disk; over it they fail with `OVERLOADED`.
+   * @default 65_536
+   */
+  readonly maxPendingWrites?: number;
+  /**
+   * Where warnings go.
+   * @default console.warn
+   */
+  readonly warn?: (message: string) => void;
+  /** Time, so that tests can own it. @default the machine's */
+  readonly clock?: Clock;
+  /** Randomness, so that tests can own it. @default node:crypto's */
+  readonly random?: RandomBytes;
+}
+
+const DEFAULT_TOTAL_BYTES = 17_179_869_184;
+const DEFAULT_PENDING_WRITES = 65_536;
+/** Expired things one turn of the sweep removes, and the pause before the next turn while there are more. */
+const SWEPT_PER_TURN = 1_000;
+const SWEEP_PAUSE_MS = 20;
+
+/**
+ * Keeps mailboxes in a folder on disk, for one process. What is accepted survives the process, however it ends.
+ * @throws UsercastError `INVALID_OPTIONS`, `STORE_LOCKED`, `STORE_FORMAT` or `STORE_FAILED`
+ */
+export async function lmdb(options: LmdbOptions): Promise<Broker> {
+  const retention = resolveRetention(options, DEFAULT_TOTAL_BYTES);
+  const { path, maxPendingWrites = DEFAULT_PENDING_WRITES } = options;
+  if (typeof path !== "string" || path === "") throw new UsercastError("INVALID_OPTIONS", "path must name a folder.");
+  if (!Number.isSafeInteger(maxPendingWrites) || maxPendingWrites < 1) {
+    throw new UsercastError("INVALID_OPTIONS", "maxPendingWrites must be a positive whole number.");
+  }
+  const folder = holdFolder(path);
+  try {
+    const store: Store = {
+      tables: openTables(folder.path),
+      retention,
+      epochs: new Epochs(options.random),
+      recent: new RecentPublishes(),
+    };
+    return new LmdbBroker(options, folder, store, maxPendingWrites);
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
+}
+
+class LmdbBroker implements Broker {
+  readonly name = "lmdb";
+  readonly scope = "process";
+  readonly #folder: Folder;
+  readonly #store: Store;
+  readonly #tables: Tables;
+  readonly #clock: Clock;
+  readonly #listeners: Listeners;
+  readonly #writer: Writer<Transaction>;
+  #cancelSweep: CancelTimer;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: LmdbOptions, folder: Folder, store: Store, maxPendingWrites: number) {
+    const warn = options.warn ?? ((message) => console.warn(message));
+    this.#folder = folder;
+    this.#store = store;
+    this.#tables = store.tables;
+    this.#clock = options.clock ?? systemClock;
+    this.#listeners = new Listeners((error) => warn(`A mailbox listener threw: ${String(error)}`));
+    this.#writer = new Writer((applyAll) => this.#transact(applyAll), maxPendingWrites);
+    this.#cancelSweep = this.#clock.after(store.retention.sweepIntervalMs, () => this.#sweep());
+  }
+
+  async publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
+    this.#mustBeOpen();
+    return Promise.all(drafts.map((draft) => this.#publishOne(draft)));
+  }
+
+  async #publishOne(draft: Draft): Promise<PublishResult> {
+    try {
+      const { result } = await this.#writer.write({
+        bytes: draft.bytes,
+        apply: (transaction) => transaction.publish(draft),
+        committed: ({ result, entry }) => {
+          this.#store.recent.remember(draft.id, result);
+          if (!entry || result.state !== "accepted") return;
+          this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, result.epoch));
+        },
+      });
+      return result;
+    } catch (error) {
+      return { state: "failed", error: UsercastError.from(error, "STORE_FAILED") };
+    }
+  }
+
+  signal(userId: string, signal: Signal): void {
+    this.#listeners.tell(userId, (listener) => listener.signal(signal));
+  }
+
+  async read(userId: string, after: number, limit: number): Promise<Page> {
+    this.#mustBeOpen();
+    const { head, first, trimmed } = this.#stateOf(userId);
+    const candidates = entriesFrom(this.#tables, userId, Math.max(first, after + 1));
+    return { epoch: head.epoch, head, trimmed, ...fillPage(candidates, limit, this.#clock.now(), head.offset) };
+  }
+
+  async position(userId: string, device: string): Promise<MailboxState> {
+    this.#mustBeOpen();
+    const { head } = this.#stateOf(userId);
+    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
+    const own = cursors.device(device);
+    return { epoch: head.epoch, head, user: cursors.user, ...(own && { device: own }) };
+  }
+
+  async advance(userId: string, device: string, epoch: string, to: Partial<Cursors>): Promise<void> {
+    this.#mustBeOpen();
+    const { head } = this.#stateOf(userId);
+    if (head.offset === 0 || head.epoch !== epoch) return;
+    // Cursors only rise, so what moves nothing now moves nothing later: repetitions never reach the disk.
+    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
+    if (!cursors.advance(device, to, head.offset, this.#store.retention.maxDevices)) return;
+    await this.#writer.write({
+      bytes: 0,
+      apply: (transaction) => transaction.advance(userId, device, epoch, to),
+      committed: (now) => now && this.#listeners.tellCursors(userId, device, now),
+    });
+  }
+
+  async subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
+    this.#mustBeOpen();
+    return this.#listeners.add(userId, listener);
+  }
+
+  async purge(userId: string): Promise<void> {
+    this.#mustBeOpen();
+    await this.#writer.write({
+      bytes: 0,
+      apply: (transaction) => transaction.purge(userId),
+      committed: (changed) => this.#listeners.interrupt(changed, userId),
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed ??= this.#close();
+    await this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelSweep();
+    try {
+      await this.#writer.idle();
+      await this.#tables.close();
+    } finally {
+      this.#listeners.clear();
+      this.#folder.release();
+    }
+  }
+
+  #stateOf(userId: string): { readonly head: Position; readonly first: number; readonly trimmed: number } {
+    const mailbox = this.#tables.mailboxes.get(userId);
+    if (!mailbox) return { head: { epoch: this.#store.epochs.of(userId), offset: 0, at: 0 }, first: 1, trimmed: 0 };
+    const { epoch, head: offset, headAt: at, first, trimmed } = mailbox;
+    return { head: { epoch, offset, at }, first, trimmed };
+  }
+
+  #transact<T>(applyAll: (transaction: Transaction) => T): Promise<T> {
+    return this.#tables.transact(() => {
+      const transaction = new Transaction(this.#store, this.#clock.now());
+      const result = applyAll(transaction);
+      transaction.finish();
+      return result;
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    const write = { bytes: 0, apply: (transaction: Transaction) => transaction.expire(SWEPT_PER_TURN), committed: () => {} };
+    // A sweep that fails is tried again at its time; senders are told of the disk themselves.
+    const swept = await this.#writer.write(write).catch(() => 0);
+    if (this.#closed) return;
+    const pauseMs = swept < SWEPT_PER_TURN ? this.#store.retention.sweepIntervalMs : SWEEP_PAUSE_MS;
+    this.#cancelSweep = this.#clock.after(pauseMs, () => this.#sweep());
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new UsercastError("SERVER_CLOSED");
+  }
+}

@@ -1,0 +1,103 @@
+import { SignJWT } from "jose";
+import { expect, test, vi } from "vitest";
+import { jwt } from "../src/index.ts";
+import { client, next, start, wire } from "./harness.ts";
+
+const secret = "a secret of more than thirty-two bytes";
+const sign = (claims: Record<string, unknown>, expires: number | string = "1h", key = secret): Promise<string> =>
+  new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setExpirationTime(expires).sign(new TextEncoder().encode(key));
+
+test("a valid token makes the connection its user's", async () => {
+  const { users, url } = await start({ authenticate: jwt({ secret }) });
+  const { ready, messages } = await wire(url, undefined, { token: await sign({ sub: "ana" }) });
+  expect(ready.userId).toBe("ana");
+  await users.to("ana").send("hi");
+  await vi.waitFor(() => expect(messages.length).toBe(1));
+});
+
+test("an SDK without a valid token is refused at the door, with the reason", async () => {
+  const { users, url } = await start({ authenticate: jwt({ secret }) });
+  const cases = [
+    [undefined, "TOKEN_MISSING"],
+    ["garbled", "TOKEN_INVALID"],
+    [await sign({ sub: "ana" }, "1h", "another secret of more than thirty-two bytes"), "TOKEN_INVALID"],
+    [await sign({ sub: "ana" }, Math.floor(Date.now() / 1_000) - 3_600), "TOKEN_EXPIRED"],
+    [await sign({ sub: "a\u0000b" }), "TOKEN_INVALID"],
+    [["x"], "TOKEN_INVALID"],
+  ] as const;
+  for (const [token, code] of cases) {
+    const socket = client(url, { auth: { token, usercast: { v: 1, device: "d", session: "s" } } });
+    expect((await next(socket, "usercast:closing"))[1]).toMatchObject({ code, reconnect: false });
+    await vi.waitFor(() => expect(socket.connected).toBe(false));
+  }
+  expect((await users.presence("ana")).online).toBe(false);
+});
+
+test("a connection ends when its token expires, and is welcome with a fresh one", async () => {
+  const { users, url } = await start({ authenticate: jwt({ secret }) });
+  const token = await sign({ sub: "ana" }, Math.floor(Date.now() / 1_000) + 2);
+  const { socket, closing } = await wire(url, undefined, { token });
+  socket.auth = { token: await sign({ sub: "ana" }), usercast: { v: 1, device: "phone", session: "s1" } };
+  const ready = next(socket, "usercast:ready");
+  await vi.waitFor(() => expect(closing).toMatchObject([{ code: "TOKEN_EXPIRED", reconnect: true }]), 10_000);
+  expect((await ready)[0]).toMatchObject({ userId: "ana" });
+  expect((await users.presence("ana")).connections).toBe(1);
+});
+
+test("tokens may come with register where that is switched on, and cannot be replaced by another user's", async () => {
+  const { users, url } = await start({ authenticate: jwt({ secret }), registerEvent: "register" });
+  const socket = client(url);
+  expect(await socket.emitWithAck("register", "ana")).toMatchObject({ ok: false, error: { code: "TOKEN_INVALID" } });
+  expect(await socket.emitWithAck("register")).toMatchObject({ ok: false, error: { code: "TOKEN_MISSING" } });
+  expect(await socket.emitWithAck("register", await sign({ sub: "ana" }))).toEqual({ ok: true, userId: "ana" });
+  expect(await socket.emitWithAck("register", await sign({ sub: "bo" }))).toMatchObject({
+    ok: false,
+    error: { code: "REGISTER_NOT_ALLOWED" },
+  });
+  expect((await users.presence("ana")).online).toBe(true);
+  expect((await users.presence("bo")).online).toBe(false);
+});
+
+test("an identity of the handshake cannot be replaced by register", async () => {
+  const { users, url } = await start({ authenticate: jwt({ secret }), registerEvent: "register" });
+  const { socket } = await wire(url, undefined, { token: await sign({ sub: "ana" }) });
+  expect(await socket.emitWithAck("register", await sign({ sub: "bo" }))).toMatchObject({
+    ok: false,
+    error: { code: "REGISTER_NOT_ALLOWED" },
+  });
+  expect((await users.presence("ana")).online).toBe(true);
+});
+
+test("a socket that does not register in time is closed", async () => {
+  const { url } = await start({ registerTimeoutMs: 30 });
+  const idle = client(url);
+  expect((await next(idle, "usercast:closing"))[1]).toMatchObject({ code: "REGISTER_TIMEOUT", reconnect: false });
+  const busy = client(url);
+  await busy.emitWithAck("register", "ana");
+  const gone = vi.fn();
+  busy.on("disconnect", gone);
+  await next(client(url), "usercast:closing");
+  expect(gone).not.toHaveBeenCalled();
+});
+
+test("authenticate may read what middleware has put on the socket, whatever the order of registration", async () => {
+  const { io, users, url } = await start({ authenticate: (socket) => socket.data.userId as string });
+  io.use((socket, proceed) => {
+    socket.data.userId = "from middleware";
+    proceed();
+  });
+  const { ready } = await wire(url, undefined);
+  expect(ready.userId).toBe("from middleware");
+  expect(await users.disconnect("from middleware", { reason: "signed out everywhere" })).toBe(1);
+});
+
+test("a register flood is answered without work, and others notice nothing", async () => {
+  const { users, url } = await start({ maxRegistersPerSecond: 5 });
+  const socket = client(url);
+  await next(socket, "connect");
+  const answers = await Promise.all(Array.from({ length: 500 }, (_, i) => socket.emitWithAck("register", `user-${i}`)));
+  expect(answers.filter(({ error }) => error?.code === "RATE_LIMITED").length).toBeGreaterThanOrEqual(490);
+  const other = await wire(url, "other");
+  await users.to("other").send("hi");
+  await vi.waitFor(() => expect(other.messages.length).toBe(1));
+});
