@@ -71,7 +71,7 @@ export const ERRORS = {
   INTERNAL: retry(500, "Something failed inside the server."),
   // What the SDK adds
   OUTBOX_FULL: retry(429, "Too many messages wait to be sent."),
-  SEND_EXPIRED: final(504, "The message could not be handed to a server in time."),
+  SEND_EXPIRED: final(504, "No server confirmed the message in time; it may have been accepted."),
   HANDLER_FAILED: final(500, "A message handler threw or rejected."),
   HANDLER_TIMEOUT: final(504, "A message handler did not settle in time."),
   CLIENT_CLOSED: final(499, "The client was closed."),
@@ -92,9 +92,12 @@ export interface WireError {
 export class UsercastError extends Error {
   readonly code: ErrorCode;
 
-  /** `detail` says what was wrong with this very call; without it the code's own sentence is used. */
+  /**
+   * `detail` says what was wrong with this very call; without it the code's own sentence is used (in the SDK's bundle for
+   * browsers, which leaves the sentences out, the code itself).
+   */
   constructor(code: ErrorCode, detail?: string, options?: { readonly cause?: unknown }) {
-    super(detail ?? ERRORS[code].message, options);
+    super((detail ?? ERRORS[code].message) || code, options);
     this.name = "UsercastError";
     this.code = code;
   }

@@ -57,7 +57,7 @@ export interface ConnectionListener {
   /** Everything up to `connection.confirmed` has reached the client, or is about to be pushed after it for the first time. */
   onConfirmed(connection: Connection): void;
   onMissed(connection: Connection, missed: Missed): void;
-  onError(error: UsercastError): void;
+  onError(error: unknown): void;
   /** Called once. */
   onClosed(connection: Connection): void;
 }
@@ -332,7 +332,7 @@ export class Connection implements LinkListener {
         await new Promise(setImmediate);
       }
     } catch (error) {
-      this.#listener.onError(UsercastError.from(error, "UNAVAILABLE"));
+      this.#listener.onError(error);
       this.close("UNAVAILABLE", true);
     } finally {
       this.#reading = false;

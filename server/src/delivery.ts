@@ -1,4 +1,4 @@
-import type { ErrorCode, Missed, UsercastError } from "@usercast/protocol";
+import type { ErrorCode, Missed } from "@usercast/protocol";
 import { Connection, type ConnectionContext, type ConnectionInfo, type ConnectionListener } from "./connection.ts";
 import { CursorWriter } from "./cursors.ts";
 import { Hub, type UserConnections } from "./hub.ts";
@@ -16,7 +16,7 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly onPresence: (event: "online" | "offline", userId: string) => void;
   readonly onConnection: (connection: Connection) => void;
   readonly onMissed: (connection: Connection, missed: Missed) => void;
-  readonly onError: (error: UsercastError) => void;
+  readonly onError: (error: unknown) => void;
 }
 
 /**
@@ -47,7 +47,7 @@ export class Delivery implements ConnectionListener {
       clock,
       intervalMs: options.cursorIntervalMs,
       maxWaiting: options.maxWaitingCursors,
-      onError: (error) => onError(error as UsercastError),
+      onError,
     });
   }
 
@@ -77,7 +77,7 @@ export class Delivery implements ConnectionListener {
       await connection.join(connection.plain ? group.debt : undefined);
       if (connection.plain && connection.state !== "closed") group.takeDebtOver(connection.start);
     } catch (error) {
-      this.#options.onError(error as UsercastError);
+      this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
     }
   }
@@ -100,7 +100,7 @@ export class Delivery implements ConnectionListener {
     this.#options.onMissed(connection, missed);
   }
 
-  onError(error: UsercastError): void {
+  onError(error: unknown): void {
     this.#options.onError(error);
   }
 
@@ -141,7 +141,7 @@ export class Delivery implements ConnectionListener {
     this.#subscriptions.delete(group);
     const end = subscription
       .then((unsubscribe) => unsubscribe())
-      .catch((error: unknown) => this.#options.onError(error as UsercastError))
+      .catch((error: unknown) => this.#options.onError(error))
       .finally(() => this.#ending.delete(end));
     this.#ending.add(end);
   }

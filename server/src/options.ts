@@ -41,6 +41,11 @@ export interface UsercastOptions {
    */
   readonly registerTimeoutMs?: number | false;
   /**
+   * Milliseconds an identity may take to be established; then the client is sent away, to come back.
+   * @default 10_000
+   */
+  readonly authenticateTimeoutMs?: number;
+  /**
    * Registrations per socket and second; more are answered `RATE_LIMITED`.
    * @default 10
    */
@@ -162,6 +167,7 @@ export interface ResolvedOptions extends Limits {
 
 const DEFAULTS: Limits = {
   registerTimeoutMs: false,
+  authenticateTimeoutMs: 10_000,
   maxRegistersPerSecond: 10,
   sendRate: { points: 20, durationMs: 1_000 },
   presenceGraceMs: 10_000,

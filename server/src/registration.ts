@@ -107,7 +107,7 @@ export class Registration {
     try {
       this.#hello = parseHello(this.socket.handshake.auth);
       if (authenticate === undefined) return;
-      const identity = await identify(authenticate, this.socket);
+      const identity = await this.#inTime(identify(authenticate, this.socket));
       if (identity !== null) {
         this.#fromHandshake = true;
         await this.#become(identity);
@@ -164,7 +164,17 @@ export class Registration {
     if (trustClients) return { userId: parseUserId(value) };
     if (typeof value !== "string" || value === "") throw new UsercastError("TOKEN_MISSING");
     if (authenticate?.verifyToken === undefined) throw new UsercastError("REGISTER_NOT_ALLOWED");
-    return authenticate.verifyToken(value);
+    return this.#inTime(authenticate.verifyToken(value));
+  }
+
+  /** @throws UsercastError `UNAVAILABLE` when nobody answers in time */
+  #inTime<T>(answer: Promise<T>): Promise<T> {
+    const { clock, authenticateTimeoutMs } = this.#context.options;
+    return new Promise<T>((resolve, reject) => {
+      const giveUp = (): void => reject(new UsercastError("UNAVAILABLE", "The identity could not be verified in time."));
+      const cancel = clock.after(authenticateTimeoutMs, giveUp);
+      answer.then(resolve, reject).finally(cancel);
+    });
   }
 
   async #register(value: unknown): Promise<RegisterAnswer> {

@@ -152,7 +152,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       format: packetFormat(this.#namespace.server),
       onEvent: (registration: Registration, event: string, args: readonly unknown[]) =>
         this.#onUserEvent(registration, event, args),
-      onError: (error: UsercastError) => this.#report(error),
+      onError: (error: unknown) => this.#report(error),
       onEnd: (registration: Registration) => this.#registrations.delete(registration),
     };
     this.#attach = (socket) => this.#registrations.add(new Registration(socket, context));

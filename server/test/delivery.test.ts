@@ -135,7 +135,8 @@ test("one connection more than allowed closes the oldest, which is told why and 
 });
 
 test("a plain tab that hangs neither loses its messages nor takes them from the other", async () => {
-  const { users, io, url } = await start({ pingIntervalMs: 10, cursorIntervalMs: 0 });
+  const broker = memory({ quiet: true });
+  const { users, io, url } = await start({ broker, pingIntervalMs: 10, cursorIntervalMs: 0 });
   const healthy = await plain(url, "ana");
   const hanging = await plain(url, "ana");
   // Its pongs no longer arrive: the client is there and its engine answers nothing.
@@ -143,6 +144,8 @@ test("a plain tab that hangs neither loses its messages nor takes them from the 
   Object.assign(engine, { sendPacket: () => {}, _sendPacket: () => {} });
   for (const i of numbers(3)) await users.to("ana").send(i);
   await vi.waitFor(async () => expect((await users.connections("ana")).map(({ confirmed }) => confirmed)).toEqual([3, 0]));
+  // Were this process killed now, the next one would still owe the hanging tab everything.
+  expect((await broker.position("ana", "plain")).device).toMatchObject({ delivered: 0 });
   const [, hangingSocket] = [...io.sockets.sockets.values()];
   hangingSocket?.conn.close();
   hanging.socket.disconnect();

@@ -5,7 +5,7 @@ import { Server, type ServerOptions } from "socket.io";
 import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import { onTestFinished } from "vitest";
 import { memory } from "../src/broker/memory.ts";
-import { type CancelTimer, type Clock, type Usercast, type UsercastOptions, usercast } from "../src/index.ts";
+import { type Usercast, type UsercastOptions, usercast } from "../src/index.ts";
 
 /** A real server on a free port of the loopback, stopped by the test that started it. */
 export interface Running {
@@ -91,33 +91,4 @@ export async function wire(
   const ready = next(socket, EVENTS.ready);
   if (userId !== undefined) socket.on("connect", () => socket.emit("register", userId));
   return { socket, ready: (await ready)[0] as Ready, messages, missed, closing };
-}
-
-/** A clock that stands still until it is moved. */
-export class ManualClock implements Clock {
-  #now = 1_790_000_000_000;
-  readonly #timers = new Set<{ readonly at: number; readonly task: () => void }>();
-
-  now(): number {
-    return this.#now;
-  }
-
-  after(ms: number, task: () => void): CancelTimer {
-    const timer = { at: this.#now + ms, task };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  /** Moves on, running what falls due in its order. */
-  advance(ms: number): void {
-    const end = this.#now + ms;
-    for (;;) {
-      const [due] = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
-      if (due === undefined) break;
-      this.#timers.delete(due);
-      this.#now = Math.max(this.#now, due.at);
-      due.task();
-    }
-    this.#now = end;
-  }
 }

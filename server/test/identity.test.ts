@@ -1,6 +1,7 @@
 import { SignJWT } from "jose";
 import { expect, test, vi } from "vitest";
 import { jwt } from "../src/index.ts";
+import { ManualClock } from "../src/testing/manual-clock.ts";
 import { client, next, start, wire } from "./harness.ts";
 
 const secret = "a secret of more than thirty-two bytes";
@@ -100,4 +101,17 @@ test("a register flood is answered without work, and others notice nothing", asy
   const other = await wire(url, "other");
   await users.to("other").send("hi");
   await vi.waitFor(() => expect(other.messages.length).toBe(1));
+});
+
+test("an identity that cannot be established in time sends the client away, to come back", async () => {
+  const clock = new ManualClock();
+  const { users, url } = await start({ authenticate: () => new Promise(() => {}), authenticateTimeoutMs: 10_000, clock });
+  const socket = client(url);
+  const closing = next(socket, "usercast:closing");
+  await vi.waitFor(() => expect(clock.timers).toBe(1));
+  clock.advance(10_000);
+  expect((await closing)[1]).toMatchObject({ code: "UNAVAILABLE", reconnect: true });
+  await next(socket, "disconnect");
+  await vi.waitFor(() => expect(socket.connected).toBe(true));
+  expect((await users.presence("ana")).online).toBe(false);
 });

@@ -2,7 +2,8 @@ import { EVENTS } from "@usercast/protocol";
 import { expect, test, vi } from "vitest";
 import { memory } from "../src/broker/memory.ts";
 import type { Broker } from "../src/index.ts";
-import { client, ManualClock, next, plain, start, wire } from "./harness.ts";
+import { ManualClock } from "../src/testing/manual-clock.ts";
+import { client, next, plain, start, wire } from "./harness.ts";
 
 test("several recipients have one outcome each, and none hides another", async () => {
   const { users, url } = await start();

@@ -42,8 +42,9 @@ export interface MemoryOptions extends RetentionOptions {
 }
 
 const DEFAULT_TOTAL_BYTES = 1_073_741_824;
-/** Mailboxes one turn of the sweep looks at, so that it never holds up messages. */
+/** Mailboxes one turn of the sweep looks at, so that it never holds up messages; more in a large store, to get round. */
 const SWEPT_PER_TURN = 256;
+const TURNS_PER_ROUND = 360;
 
 const WARNING =
   "Usercast keeps messages in the memory of this process: they survive a lost connection, but not a restart or a crash. " +
@@ -112,10 +113,10 @@ class MemoryBroker implements Broker {
     const mailbox = this.#mailboxes.get(draft.userId) ?? new Mailbox(this.#epochs.of(draft.userId), this.#retention);
     this.#mailboxes.set(draft.userId, mailbox);
     const entry = this.#counted(mailbox, () => mailbox.append(draft, now));
-    if (draft.key) this.#keys.add(draft, draft.key, mailbox.head, now);
-    const { epoch } = mailbox.head;
-    this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, epoch));
-    return { state: "accepted", ...mailbox.head };
+    const { head } = mailbox; // before anybody is told, who may publish the next one at once
+    if (draft.key) this.#keys.add(draft, draft.key, head, now);
+    this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, head.epoch));
+    return { state: "accepted", ...head };
   }
 
   /** Checks every limit before anything is changed: a draft that is refused costs nobody a message. */
@@ -201,7 +202,8 @@ class MemoryBroker implements Broker {
   #sweepSome(now: number): void {
     this.#keys.clean(now);
     this.#sweep ??= this.#mailboxes.values();
-    for (let swept = 0; swept < SWEPT_PER_TURN; swept++) {
+    const turn = Math.max(SWEPT_PER_TURN, Math.ceil(this.#mailboxes.size / TURNS_PER_ROUND));
+    for (let swept = 0; swept < turn; swept++) {
       const { value: mailbox, done } = this.#sweep.next();
       if (done) {
         this.#sweep = undefined;

@@ -138,20 +138,15 @@ export function* entriesFrom(tables: Tables, userId: string, offset: number): It
 }
 
 function openRoot(path: string): RootDatabase<unknown, string> {
-  try {
-    return open({
-      path,
-      noSubdir: false, // a folder may have a dot in its name
-      maxDbs: 8,
-      // With the default, entries can be read before they are on disk.
-      overlappingSync: false,
-      // Our own writer gathers batches; with the default, a failed commit ends the process as an unhandled rejection.
-      eventTurnBatching: false,
-    });
-  } catch (error) {
-    if (!/MDB_INVALID|MDB_VERSION_MISMATCH/.test(String(error))) throw error;
-    throw new UsercastError("STORE_FORMAT", `The files in ${path} are not a store of Usercast's.`, { cause: error });
-  }
+  return open({
+    path,
+    noSubdir: false, // a folder may have a dot in its name
+    maxDbs: 8,
+    // With the default, entries can be read before they are on disk.
+    overlappingSync: false,
+    // Our own writer gathers batches; with the default, a failed commit ends the process as an unhandled rejection.
+    eventTurnBatching: false,
+  });
 }
 
 /** Refuses what another version wrote, before anything is changed. */

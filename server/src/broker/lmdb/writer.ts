@@ -1,7 +1,7 @@
 import { UsercastError } from "@usercast/protocol";
 
 /** What one transaction takes, at most: it runs on the thread that also serves connections. */
-const BATCH_WRITES = 1_024;
+const BATCH_WRITES = 256;
 const BATCH_BYTES = 4 * 1_048_576;
 
 /** Something to be written. */

@@ -36,13 +36,13 @@ export class Keys {
     return stored && stored.expiresAt > now ? stored : undefined;
   }
 
-  /** Remembers a key that `find` did not find. */
+  /** Remembers a key that `find` did not find, after `clean`. */
   add(draft: Draft, key: SendKey, position: Position, now: number): void {
     const { userId } = draft;
     const scope = keyScope(draft, key);
     const stored = { userId, scope, digest: key.digest, position, expiresAt: now + this.#retention.idempotencyMs };
     const keys = this.#byUser.get(userId) ?? new Map<string, StoredKey>();
-    if (!keys.has(scope)) this.#live++;
+    this.#live++;
     this.#byUser.set(userId, keys.set(scope, stored));
     this.#byAge.push(stored);
   }

@@ -8,6 +8,7 @@ async function fill(broker: Broker): Promise<string> {
   return (await accept(broker, draft("ana"))).epoch;
 }
 
+/** How far devices and users have come. */
 export function cursorTests({ test }: Suite): void {
   test("moves a device and its user forward", async (broker) => {
     const epoch = await fill(broker);

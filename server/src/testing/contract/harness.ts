@@ -28,6 +28,7 @@ export interface Suite extends BrokerContract {
   readonly test: (name: string, run: (broker: Broker) => Promise<void>, limits?: RetentionOptions) => void;
 }
 
+/** The contract with a way to define its tests. */
 export function suite(contract: BrokerContract): Suite {
   const test: Suite["test"] = (name, run, limits = {}) => {
     const gap = contract.gaps?.[name];
@@ -64,6 +65,7 @@ export async function refuse(broker: Broker, message: Draft, code: ErrorCode): P
   assert.equal(describeResult(result), code);
 }
 
+/** The state of a result, or the code of the error it failed with. */
 export const describeResult = (result: PublishResult | undefined): string =>
   result?.state === "failed" ? result.error.code : (result?.state ?? "nothing");
 
@@ -79,6 +81,7 @@ export async function readAll(broker: Broker, userId: string, limit = 100): Prom
   }
 }
 
+/** The texts of entries, by which tests tell them apart. */
 export const texts = (entries: readonly Entry[]): readonly string[] => entries.map(({ text }) => text);
 
 /** Waits until `condition` holds: fan-out may take a moment, and some brokers make room step by step. */
@@ -90,4 +93,5 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
   }
 }
 
+/** Whether what was thrown is an error of ours with that code. */
 export const hasCode = (code: ErrorCode) => (error: unknown) => (error as { code?: unknown }).code === code;

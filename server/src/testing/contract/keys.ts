@@ -5,6 +5,7 @@ import { accept, draft, readAll, refuse, type Suite, until } from "./harness.ts"
 const keyed = (userId: string, key: string, fields: Partial<Draft> = {}): Draft =>
   draft(userId, { key: { key, digest: "of this content" }, ...fields });
 
+/** A key takes effect once. */
 export function keyTests({ test, elapse }: Suite): void {
   test("answers a repeated key with the place of its first use", async (broker) => {
     const { epoch, offset, at } = await accept(broker, keyed("ana", "order-1"));

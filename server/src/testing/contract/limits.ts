@@ -4,15 +4,21 @@ import { accept, describeResult, draft, readAll, refuse, type Suite, until } fro
 /** A message that counts for so many bytes. */
 const sized = (userId: string, bytes: number, ttlMs = 60_000) => draft(userId, { bytes, ttlMs });
 
+/** Everything is bounded, and says so. */
 export function limitTests({ test, elapse }: Suite): void {
   test(
     "drops the oldest messages over the number a mailbox holds",
     async (broker) => {
-      for (let count = 0; count < 8; count++) await accept(broker, draft("ana"));
+      for (let count = 0; count < 50; count++) await broker.publish([draft("ana"), draft("ana"), draft("ana"), draft("ana")]);
       const page = await broker.read("ana", 0, 10);
-      assert.deepEqual([page.entries.map(({ offset }) => offset), page.trimmed, page.through], [[6, 7, 8], 5, 8]);
+      assert.deepEqual([page.entries[0]?.offset, page.trimmed, page.head.offset], [161, 160, 200]);
+      const kept = (await readAll(broker, "ana", 7)).map(({ offset }) => offset);
+      assert.deepEqual(
+        kept,
+        Array.from({ length: 40 }, (_, index) => 161 + index),
+      );
     },
-    { maxMailboxMessages: 3 },
+    { maxMailboxMessages: 40 },
   );
 
   test(
@@ -80,6 +86,20 @@ export function limitTests({ test, elapse }: Suite): void {
       await refuse(broker, sized("cy", 1), "STORE_FULL");
     },
     { maxTotalBytes: 100, maxMailboxMessages: 1 },
+  );
+
+  test(
+    "counts exactly what it holds, after drops and expiry",
+    async (broker) => {
+      for (let count = 0; count < 5; count++) await accept(broker, sized("ana", 10, 300));
+      await elapse(400);
+      await elapse(1_000); // lets the sweep come by
+      await until(async () => describeResult((await broker.publish([sized("bo", 60)]))[0]) === "accepted", "there is room");
+      await refuse(broker, sized("cy", 41), "STORE_FULL");
+      await accept(broker, sized("cy", 40));
+      await refuse(broker, sized("cy", 1), "STORE_FULL");
+    },
+    { maxTotalBytes: 100, maxMailboxMessages: 2, sweepIntervalMs: 500 },
   );
 
   test(

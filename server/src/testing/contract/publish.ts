@@ -23,6 +23,7 @@ const AWKWARD_IDS = [
   `${"\u{1f600}".repeat(127)}\u{1f601}`,
 ];
 
+/** What is accepted gets the next place, whole and alone. */
 export function publishTests({ test }: Suite): void {
   test("gives the offsets 1, 2, 3 and times that rise", async (broker) => {
     const results = [await accept(broker, draft("ana")), await accept(broker, draft("ana")), await accept(broker, draft("ana"))];

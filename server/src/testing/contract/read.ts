@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { accept, draft, readAll, type Suite } from "./harness.ts";
 
+/** Pages, holes and what is there before the first message. */
 export function readTests({ test, elapse }: Suite): void {
   test(
     "knows the epoch of a mailbox before its first message, and writes nothing for it",

@@ -1,0 +1,181 @@
+import { EVENTS } from "@usercast/protocol";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { memory } from "./broker/memory.ts";
+import { systemClock } from "./clock.ts";
+import { Connection, type ConnectionListener } from "./connection.ts";
+import type { Frame } from "./frame.ts";
+import type { Link } from "./link.ts";
+import type { Broker, MailboxListener, Page } from "./ports.ts";
+
+/** A link that writes down what it is given. */
+class NotedLink implements Link {
+  readonly frames: unknown[][] = [];
+  closed: { comeBack: boolean } | undefined;
+  congested = false;
+
+  send(frame: Frame): void {
+    this.frames.push(JSON.parse(`[${frame.text}]`) as unknown[]);
+  }
+  awaitRoom(): void {}
+  ping(): boolean {
+    return true;
+  }
+  close(comeBack: boolean): void {
+    this.closed = { comeBack };
+  }
+  /** What handlers of messages would see. */
+  get data(): unknown[] {
+    return this.frames.filter(([event]) => event === EVENTS.message).map((frame) => frame[4]);
+  }
+}
+
+let broker: Broker;
+let link: NotedLink;
+/** Holds up the answers of reads until it is opened; what they answer is as old as the question. */
+let gate: { readonly wait: Promise<void>; readonly open: () => void } | undefined;
+let failReads = false;
+/** Whether hints are lost. */
+let deaf = false;
+const listener: ConnectionListener = { onConfirmed() {}, onMissed() {}, onError() {}, onClosed() {} };
+
+beforeEach(() => {
+  broker = memory({ quiet: true });
+  link = new NotedLink();
+  gate = undefined;
+  failReads = false;
+  deaf = false;
+});
+afterEach(() => broker.close());
+
+function closeGate(): { readonly open: () => void } {
+  let open = (): void => {};
+  const wait = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  gate = { wait, open };
+  return gate;
+}
+
+async function connect(): Promise<Connection> {
+  const read = async (userId: string, after: number, limit: number): Promise<Page> => {
+    if (failReads) throw new Error("the disk is on fire");
+    const page = await broker.read(userId, after, limit);
+    await gate?.wait;
+    return page;
+  };
+  const gated = new Proxy(broker, {
+    get: (target, name: keyof Broker) => (name === "read" ? read : (target[name] as () => unknown).bind(target)),
+  });
+  const context = {
+    broker: gated,
+    clock: systemClock,
+    windowMessages: 256,
+    windowBytes: 1_048_576,
+    maxPayloadBytes: 65_536,
+    pageMessages: 10,
+    pingIntervalMs: 1_000,
+  };
+  const info = { userId: "ana", device: "phone", session: "s", socketId: "1", connectedAt: 0, secret: "secret" };
+  const connection = new Connection(info, false, { link, context, listener });
+  await broker.subscribe("ana", hints(connection));
+  return connection;
+}
+
+/** Hints reach the connection while it hears them. */
+const hints = (connection: Connection): MailboxListener => ({
+  entry: (entry, epoch) => {
+    if (!deaf) connection.entry(entry, epoch);
+  },
+  signal: (signal) => connection.signal(signal),
+  interrupted: () => connection.interrupted(),
+  cursors() {},
+});
+
+let sent = 0;
+const send = async (): Promise<void> => {
+  sent += 1;
+  await broker.publish([{ id: `d${sent}`, userId: "ana", text: `"message",${sent}`, bytes: 11, ttlMs: 60_000 }]);
+};
+
+beforeEach(() => {
+  sent = 0;
+});
+
+test("an entry that arrives while the log is read is not forgotten", async () => {
+  const connection = await connect();
+  await send();
+  const { open } = closeGate();
+  await connection.join(undefined);
+  // The read under way answers with what was there when it was asked.
+  await send();
+  expect(link.data).toEqual([]);
+  open();
+  await vi.waitFor(() => expect(link.data).toEqual([1, 2]));
+  await vi.waitFor(() => expect(connection.state).toBe("live"));
+});
+
+test("an entry that arrives while the start is looked for is not forgotten", async () => {
+  const connection = await connect();
+  const joined = connection.join(undefined);
+  await send();
+  await joined;
+  await vi.waitFor(() => expect(link.data).toEqual([1]));
+});
+
+test("an interruption while the log is read makes it read again", async () => {
+  const connection = await connect();
+  await send();
+  const { open } = closeGate();
+  await connection.join(undefined);
+  // Accepted while the subscription was down: nobody hints at it.
+  deaf = true;
+  await send();
+  connection.interrupted();
+  open();
+  await vi.waitFor(() => expect(link.data).toEqual([1, 2]));
+});
+
+test("a gap is read back from the log", async () => {
+  const connection = await connect();
+  await connection.join(undefined);
+  await vi.waitFor(() => expect(connection.state).toBe("live"));
+  deaf = true;
+  await send();
+  await send();
+  deaf = false;
+  await send();
+  await vi.waitFor(() => expect(link.data).toEqual([1, 2, 3]));
+});
+
+test("an epoch that changes under a live connection closes it, to come back", async () => {
+  const connection = await connect();
+  await send();
+  await connection.join(undefined);
+  await vi.waitFor(() => expect(connection.state).toBe("live"));
+  await broker.purge("ana");
+  await send();
+  await vi.waitFor(() => expect(link.closed).toEqual({ comeBack: true }));
+  expect(link.frames.at(-1)).toMatchObject([EVENTS.closing, "secret", { code: "EPOCH_CHANGED", reconnect: true }]);
+});
+
+test("a log that cannot be read closes the connection, to come back", async () => {
+  const connection = await connect();
+  await send();
+  failReads = true;
+  await connection.join(undefined);
+  await vi.waitFor(() => expect(link.closed).toEqual({ comeBack: true }));
+  expect(connection.state).toBe("closed");
+});
+
+test("a congested link is given no messages and no signals until there is room", async () => {
+  const connection = await connect();
+  await connection.join(undefined);
+  await vi.waitFor(() => expect(connection.state).toBe("live"));
+  link.congested = true;
+  await send();
+  broker.signal("ana", { text: '"typing",1', bytes: 10 });
+  expect(link.frames).toHaveLength(1);
+  link.congested = false;
+  connection.onRoom();
+  await vi.waitFor(() => expect(link.data).toEqual([1]));
+});

@@ -1,0 +1,65 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { CursorWriter } from "./cursors.ts";
+import type { Broker } from "./ports.ts";
+import { ManualClock } from "./testing/manual-clock.ts";
+
+let clock: ManualClock;
+let written: string[];
+/** What the store answers to the next writes; nothing means success. */
+let failures: Error[];
+let errors: unknown[];
+
+const writer = (maxWaiting = 100): CursorWriter => {
+  const advance: Broker["advance"] = async (userId, device, epoch, { delivered }) => {
+    const failure = failures.shift();
+    if (failure !== undefined) throw failure;
+    written.push(`${userId}/${device}/${epoch}/${delivered}`);
+  };
+  const broker = { advance } as Broker;
+  return new CursorWriter({ broker, clock, intervalMs: 200, maxWaiting, onError: (error) => errors.push(error) });
+};
+
+beforeEach(() => {
+  clock = new ManualClock();
+  written = [];
+  failures = [];
+  errors = [];
+});
+
+test("many moves within an interval are one write, of the furthest", async () => {
+  const cursors = writer();
+  for (const offset of [1, 5, 3]) cursors.moved("ana", "phone", "e", offset);
+  clock.advance(199);
+  expect(written).toEqual([]);
+  clock.advance(1);
+  await vi.waitFor(() => expect(written).toEqual(["ana/phone/e/5"]));
+});
+
+test("a flush writes one user's at once, and waits for what is being written", async () => {
+  const cursors = writer();
+  cursors.moved("ana", "phone", "e", 1);
+  cursors.moved("bo", "phone", "e", 1);
+  await Promise.all([cursors.flush("ana"), cursors.flush("ana")]);
+  expect(written).toEqual(["ana/phone/e/1"]);
+  await cursors.close();
+  expect(written).toEqual(["ana/phone/e/1", "bo/phone/e/1"]);
+  expect(clock.timers).toBe(0);
+});
+
+test("what the store refuses is reported and written at the next interval, unless something newer is", async () => {
+  const cursors = writer();
+  failures = [new Error("full")];
+  cursors.moved("ana", "phone", "e", 1);
+  await cursors.flush("ana");
+  expect([written, errors.length]).toEqual([[], 1]);
+  cursors.moved("ana", "phone", "e", 2);
+  clock.advance(200);
+  await vi.waitFor(() => expect(written).toEqual(["ana/phone/e/2"]));
+});
+
+test("while the store fails, no more users wait than allowed", async () => {
+  const cursors = writer(2);
+  for (const user of ["a", "b", "c"]) cursors.moved(user, "phone", "e", 1);
+  await cursors.flushAll();
+  expect(written).toEqual(["b/phone/e/1", "c/phone/e/1"]);
+});
