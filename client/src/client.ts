@@ -1,0 +1,264 @@
+import {
+  type Closing,
+  EVENTS,
+  type Hello,
+  isErrorCode,
+  isRecord,
+  type MessageMeta,
+  type Missed,
+  type Position,
+  PROTOCOL_VERSION,
+  type Ready,
+  type ReceiptNotice,
+  type SendRequest,
+  UsercastError,
+} from "@usercast/protocol";
+import type { Socket } from "socket.io-client";
+import type { CancelTimer, Clock } from "./clock.ts";
+import { Confirmations } from "./confirmations.ts";
+import { Dialer } from "./dialer.ts";
+import type { DataOf, DefaultEvents, EventMap, EventName, Handler } from "./events.ts";
+import { type ApplicationAuth, credentials } from "./handshake.ts";
+import { Inbox } from "./inbox.ts";
+import { Lifecycle, type Status } from "./lifecycle.ts";
+import { Listeners } from "./listeners.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import type { PositionStore } from "./position-store.ts";
+import type { Session } from "./session.ts";
+import { Stream, type StreamListener } from "./stream.ts";
+import { Target } from "./target.ts";
+
+/** What a `Client` is made of. */
+export interface ClientParts {
+  readonly socket: Socket;
+  readonly options: ResolvedOptions;
+  /** What the application wants in the handshake itself. */
+  readonly applicationAuth: ApplicationAuth;
+  readonly deviceId: string;
+  readonly session: Session;
+  readonly positions: PositionStore;
+  readonly clock: Clock;
+  /** Lets go of what was taken for this client. */
+  readonly onClose: () => void;
+}
+
+/**
+ * One user's end of Usercast: handlers for what arrives, targets for what is sent. Made by `connect()`.
+ *
+ * Messages are handled in order, once per page life. Signals use the same handlers and say `volatile: true`.
+ */
+export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoing extends EventMap<Outgoing> = Incoming> {
+  /** The Socket.IO socket, for the application's own events. */
+  readonly socket: Socket;
+  readonly deviceId: string;
+  /** What happens to the client itself. */
+  readonly lifecycle = new Lifecycle();
+  readonly #parts: ClientParts;
+  readonly #handlers = new Listeners<Handler>();
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
+  readonly #confirmations: Confirmations;
+  readonly #stream: Stream;
+  readonly #dialer: Dialer;
+  #userId: string | undefined;
+  #readyTimer: CancelTimer | undefined;
+  #closed = false;
+
+  constructor(parts: ClientParts) {
+    const { socket, options, clock, positions } = parts;
+    this.#parts = parts;
+    this.socket = socket;
+    this.deviceId = parts.deviceId;
+    this.#userId = options.userId;
+    this.#inbox = new Inbox({
+      clock,
+      lifecycle: this.lifecycle,
+      handlers: this.#handlers,
+      handlerTimeoutMs: options.handlerTimeoutMs,
+      handlerWaitMs: options.handlerWaitMs,
+      onProgress: () => this.#progress(),
+    });
+    if (positions.position !== undefined) this.#inbox.restore(positions.position);
+    this.#outbox = new Outbox(clock, options);
+    this.#stream = new Stream(socket, this.#listener());
+    this.#confirmations = new Confirmations(clock, options.ackIntervalMs, (offset, answered) =>
+      this.#stream.confirm(offset, answered),
+    );
+    this.#dialer = new Dialer({
+      socket,
+      clock,
+      lifecycle: this.lifecycle,
+      refreshable: typeof options.token === "function" || typeof parts.applicationAuth === "function",
+      auth: () => this.#auth(),
+      onConnected: () => this.#connected(),
+      onDisconnected: () => this.#disconnected(),
+      onEnded: (error) => this.#outbox.close(error),
+    });
+  }
+
+  /** The user, once the server has said so, or the id given in the options. */
+  get userId(): string | undefined {
+    return this.#userId;
+  }
+
+  get status(): Status {
+    return this.#dialer.status;
+  }
+
+  /** The place up to which everything has settled on this page; where a reload goes on. */
+  get position(): Position | undefined {
+    return this.#inbox.position;
+  }
+
+  /** Sets a handler; the answer removes it. A message that waits for a handler is given to it after the current task. */
+  on<Event extends EventName<Incoming>>(event: Event, handler: Handler<DataOf<Incoming, Event>>): () => void {
+    return this.#listen(event, handler as Handler, false);
+  }
+
+  /** Sets a handler for the next message or signal only; the answer removes it. */
+  once<Event extends EventName<Incoming>>(event: Event, handler: Handler<DataOf<Incoming, Event>>): () => void {
+    return this.#listen(event, handler as Handler, true);
+  }
+
+  /** Removes a handler, or all of an event, or all. */
+  off<Event extends EventName<Incoming>>(event?: Event, handler?: Handler<DataOf<Incoming, Event>>): void {
+    this.#handlers.remove(event, handler as Handler | undefined);
+  }
+
+  /** Another user, as someone to send to. Never throws: what is wrong with the id is told by the send. */
+  to(user: string | number): Target<Outgoing> {
+    return new Target(
+      {
+        send: (message) => this.#outbox.send(message),
+        signal: (request) => this.#signal(request),
+        report: (error) => this.lifecycle.tell("error", error),
+      },
+      user,
+    );
+  }
+
+  /** Leaves for good: confirms what has settled, rejects what waits to be sent with `CLIENT_CLOSED`, disconnects the socket. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const disconnect = (): unknown => this.socket.disconnect();
+    // Servers drop what comes together with a disconnect, so the last confirmation is answered first.
+    const waits = this.#confirmations.flush(disconnect);
+    this.#inbox.close();
+    this.#outbox.close(new UsercastError("CLIENT_CLOSED"));
+    this.#dialer.close();
+    this.#stream.close();
+    this.#parts.onClose();
+    if (!waits) disconnect();
+  }
+
+  /** The page goes, perhaps to come back: what has settled must not come again. */
+  pageHidden(): void {
+    this.#confirmations.flush();
+    this.#parts.session.putBack();
+  }
+
+  #listen(event: string, handler: Handler, once: boolean): () => void {
+    const off = this.#handlers.add(event, handler, once);
+    // Later, so that the caller has what `on` answers, and has set its other handlers of the same event.
+    queueMicrotask(() => this.#inbox.wake());
+    return off;
+  }
+
+  async #auth(): Promise<object> {
+    const { options, applicationAuth, deviceId, session, positions } = this.#parts;
+    const { auth, hint } = await credentials(applicationAuth, options.token);
+    const position = positions.bring(options.userId ?? hint);
+    const usercast: Hello = { v: PROTOCOL_VERSION, device: deviceId, session: session.id, ...(position && { position }) };
+    return { ...auth, usercast };
+  }
+
+  #connected(): void {
+    const { options, clock } = this.#parts;
+    if (this.#closed) return; // by a listener, just now
+    this.#readyTimer = clock.after(options.readyTimeoutMs, () => {
+      const detail = "The server has not accepted this connection as a user's.";
+      this.lifecycle.tell("error", new UsercastError("NOT_REGISTERED", detail));
+    });
+    const { userId, token, registerEvent, answerTimeoutMs } = options;
+    if (userId === undefined || token !== undefined) return;
+    // Without an answer the timer above reports.
+    this.socket.timeout(answerTimeoutMs).emit(registerEvent, userId, (failure: unknown, answer: unknown) => {
+      if (failure || this.#stream.isReady || !isRecord(answer) || answer["ok"] !== false) return;
+      this.#readyTimer?.();
+      const { code, message } = isRecord(answer["error"]) ? answer["error"] : {};
+      const error = new UsercastError(isErrorCode(code) ? code : "AUTHENTICATION_FAILED", String(message));
+      this.lifecycle.tell("error", error);
+      if (error.retryable) this.#dialer.redial("refused");
+    });
+  }
+
+  #disconnected(): void {
+    this.#readyTimer?.();
+    this.#confirmations.end();
+    this.#outbox.offline();
+    this.#stream.end();
+  }
+
+  #listener(): StreamListener {
+    const { lifecycle } = this;
+    return {
+      ready: (ready) => this.#ready(ready),
+      message: (meta, event, data) => this.#message(meta, event, data),
+      signal: (from, event, data) => this.#inbox.signal(from, event, data),
+      missed: (missed: Missed) => this.#inbox.missed(missed),
+      receipt: (receipt: ReceiptNotice) => lifecycle.tell("receipt", receipt),
+      closing: (closing: Closing) => {
+        this.#dialer.announced(closing);
+        lifecycle.tell("closing", closing);
+      },
+    };
+  }
+
+  #ready({ secret: _secret, ...ready }: Ready): void {
+    this.#readyTimer?.();
+    const { positions, options } = this.#parts;
+    const owner = positions.isFor(ready.userId);
+    if (owner !== "same") this.#inbox.clear();
+    if (owner === "misled") {
+      // The server has taken another user's place for a lost mailbox and chosen a start by it.
+      this.#dialer.redial("mistaken");
+      return;
+    }
+    this.#userId = ready.userId;
+    this.#confirmations.begin(ready.position.offset, ready.limits.windowMessages);
+    this.#inbox.begin(ready);
+    positions.keep(ready.userId, this.#inbox.position ?? ready.position);
+    this.#dialer.accepted();
+    this.lifecycle.tell("ready", ready);
+    if (!this.#stream.isReady) return; // a listener has closed the client
+    this.#outbox.online((request, answered) => {
+      this.socket
+        .timeout(options.answerTimeoutMs)
+        .emit(EVENTS.send, request, (failure: unknown, answer: unknown) => answered(failure ? undefined : answer));
+    }, ready.limits.maxPayloadBytes);
+  }
+
+  #message(meta: MessageMeta, event: string, data: unknown): void {
+    const arrival = this.#inbox.message(meta, event, data);
+    if (arrival === "accepted") this.#dialer.progressed();
+    if (arrival !== "gap" && arrival !== "overflow") return;
+    const what = arrival === "gap" ? "left a hole it did not explain" : "exceeded its own window";
+    const detail = `The server ${what} before offset ${meta.offset}.`;
+    this.lifecycle.tell("error", new UsercastError("STREAM_BROKEN", detail));
+    this.#dialer.redial("broken");
+  }
+
+  #progress(): void {
+    const { position, confirmable } = this.#inbox;
+    const { positions } = this.#parts;
+    // Kept before it is confirmed: what the server was told as settled must not come again after a reload.
+    if (position !== undefined && this.#userId !== undefined) positions.keep(this.#userId, position);
+    this.#confirmations.reach(confirmable);
+  }
+
+  #signal(request: SendRequest): void {
+    if (this.#stream.isReady && this.socket.connected) this.socket.volatile.emit(EVENTS.send, request);
+  }
+}

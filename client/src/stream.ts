@@ -1,0 +1,127 @@
+import {
+  type Closing,
+  EVENTS,
+  isErrorCode,
+  isOffset,
+  isRecord,
+  type MessageMeta,
+  type Missed,
+  parsePosition,
+  RESERVED_PREFIX,
+  type Ready,
+  type ReceiptNotice,
+} from "@usercast/protocol";
+import type { Socket } from "socket.io-client";
+import { listen, type SocketHandler } from "./sockets.ts";
+
+/** Told of what the server says on the connection that stands. */
+export interface StreamListener {
+  /** Comes once per connection, before anything else but `closing`. */
+  ready(ready: Ready): void;
+  message(meta: MessageMeta, event: string, data: unknown): void;
+  signal(from: string | undefined, event: string, data: unknown): void;
+  missed(missed: Missed): void;
+  receipt(receipt: ReceiptNotice): void;
+  closing(closing: Closing): void;
+}
+
+const FAREWELL_MS = 1_000;
+
+const isReady = (value: unknown): value is Ready => {
+  try {
+    if (!isRecord(value)) return false;
+    const { userId, secret, position, head, limits } = value;
+    parsePosition(position);
+    parsePosition(head);
+    // A closing without a secret comes before `ready`, so the empty secret is nobody's.
+    return typeof userId === "string" && typeof secret === "string" && secret !== "" && isRecord(limits);
+  } catch {
+    return false;
+  }
+};
+
+const isMeta = (value: unknown): value is MessageMeta => {
+  if (!isRecord(value)) return false;
+  const { offset, at, after = 0 } = value;
+  return isOffset(offset) && isOffset(at) && isOffset(after);
+};
+
+const isMissed = (value: unknown): value is Missed =>
+  isRecord(value) && isOffset(value["after"]) && isOffset(value["before"]) && typeof value["reason"] === "string";
+
+/**
+ * Takes our own events from the socket. Every one bears the secret of the connection; what does not is something the
+ * application relayed from another client, and is left alone. Malformed ones are left alone too: a message among them
+ * is then found missing.
+ */
+export class Stream {
+  readonly #socket: Socket;
+  readonly #unlisten: () => void;
+  #secret: string | undefined;
+
+  constructor(socket: Socket, listener: StreamListener) {
+    this.#socket = socket;
+    const ours =
+      (take: SocketHandler): SocketHandler =>
+      (secret, ...rest) => {
+        // Without `ready` the empty secret is expected: a server that refuses us at the door has told us none.
+        if (secret === (this.#secret ?? "")) take(...rest);
+      };
+    this.#unlisten = listen(socket, {
+      [EVENTS.ready]: (ready) => {
+        // Only the first one counts: a later one could be relayed by the application.
+        if (this.isReady || !isReady(ready)) return;
+        this.#secret = ready.secret;
+        listener.ready(ready);
+      },
+      [EVENTS.message]: ours((meta, event, data) => {
+        if (this.isReady && isMeta(meta) && typeof event === "string") listener.message(meta, event, data);
+      }),
+      [EVENTS.signal]: ours((meta, event, data) => {
+        if (!this.isReady || !isRecord(meta) || typeof event !== "string") return;
+        const { from } = meta;
+        listener.signal(typeof from === "string" ? from : undefined, event, data);
+      }),
+      [EVENTS.missed]: ours((missed) => {
+        if (this.isReady && isMissed(missed)) listener.missed(missed);
+      }),
+      [EVENTS.receipt]: ours((receipt) => {
+        if (this.isReady && isRecord(receipt)) listener.receipt(receipt as unknown as ReceiptNotice);
+      }),
+      [EVENTS.closing]: ours((closing) => {
+        if (!isRecord(closing)) return;
+        const { code, message, reconnect } = closing;
+        // A newer server may know codes that we do not; whether to come back it says apart from them.
+        listener.closing({
+          code: isErrorCode(code) ? code : "INTERNAL",
+          message: String(message),
+          reconnect: reconnect === true,
+        });
+      }),
+    });
+  }
+
+  /** Whether the server has accepted this connection as a user's. */
+  get isReady(): boolean {
+    return this.#secret !== undefined;
+  }
+
+  /** Confirms to the server; `answered` is called when it has heard it, or has not for a while. */
+  confirm(offset: number, answered?: () => void): void {
+    if (answered === undefined) this.#socket.emit(EVENTS.ack, offset);
+    else this.#socket.timeout(FAREWELL_MS).emit(EVENTS.ack, offset, answered);
+  }
+
+  /** The connection is gone, and its secret with it. */
+  end(): void {
+    this.#secret = undefined;
+    // Socket.IO keeps for the next connection what it could not write to a dying one; ours counts for this one only.
+    this.#socket.sendBuffer = this.#socket.sendBuffer.filter(({ data }) => !String(data[0]).startsWith(RESERVED_PREFIX));
+  }
+
+  /** Listens no more. */
+  close(): void {
+    this.#unlisten();
+    this.end();
+  }
+}
