@@ -1,0 +1,101 @@
+// What the page says, apart from where it says it: values in, words out.
+
+const SHORT = 24;
+const MAX_SHOWN = 4_000;
+const MAX_LINE = 72;
+const DAY_MS = 86_400_000;
+
+const clockTime = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** An id that fits into a sentence. */
+export const short = (text) => {
+  const characters = [...text];
+  return characters.length > SHORT ? `${characters.slice(0, SHORT - 1).join("")}…` : text;
+};
+
+export const timeOf = (at) => clockTime.format(at);
+
+const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+
+/** What happened to a message of one's own: a word for the state, and what it means for this one. */
+export function stateWords(state, to) {
+  switch (state) {
+    case "sending":
+      return { word: "Sending", detail: "" };
+    case "waiting":
+      return { word: "Waiting", detail: "for the connection" };
+    case "accepted":
+      return { word: "Accepted", detail: "by the server" };
+    case "queued":
+      return { word: "Queued", detail: `kept until ${short(to)} comes` };
+    case "pushed":
+      return { word: "Pushed", detail: `to ${short(to)}, not confirmed yet` };
+    case "delivered":
+      return { word: "Delivered", detail: `to ${short(to)}` };
+    default:
+      return { word: "Not sent", detail: "" };
+  }
+}
+
+/** Beside a state that may be out of date. */
+export const OUT_OF_DATE = "as last heard";
+
+/** The connection of this window. `chosen`: it was the person who went offline. */
+export function statusWords(status, { chosen, closing }) {
+  if (status === "online") return "Connected";
+  if (status === "connecting") return "Connecting…";
+  if (status === "offline") return chosen ? "Offline, messages wait" : "Reconnecting, messages wait";
+  return closing === undefined ? "Disconnected" : `Ended by the server: ${closing.code}`;
+}
+
+/** Whether somebody is there; `presence` is what the server said, or nothing where that is not known. */
+export function presenceWords(presence, now) {
+  if (presence === undefined) return "Presence not known";
+  if (presence.online) {
+    const count = presence.connections.length;
+    return count > 1 ? `Online in ${count} windows` : "Online";
+  }
+  const { lastSeen } = presence;
+  if (lastSeen === undefined) return "Offline, not seen yet";
+  return `Offline since ${now - lastSeen < DAY_MS ? timeOf(lastSeen) : day.format(lastSeen)}`;
+}
+
+/** Messages that will not come, and why. */
+export function missedWords({ after, before, reason }) {
+  if (reason === "epoch") return "The mailbox began a new life on the server. What it held before will not come.";
+  if (reason === "rewound") return "The server lost the newest part of the mailbox. It goes on from what is left.";
+  const count = before - after - 1;
+  const which = count === 1 ? `offset ${after + 1}` : `offsets ${after + 1} to ${before - 1}`;
+  const why = reason === "expired" ? "expired before it could be delivered" : "had to make room for newer ones";
+  return `${plural(count, "message", "messages")} (${which}) will not come: ${count === 1 ? why : why.replace("it could", "they could")}.`;
+}
+
+/** Data as it is shown: text as it is, everything else as JSON. */
+export function bodyOf(data) {
+  if (typeof data === "string") return { isText: true, text: cut(data) };
+  const line = JSON.stringify(data, binaryAsWords);
+  return { isText: false, text: cut(line.length > MAX_LINE ? JSON.stringify(data, binaryAsWords, 2) : line) };
+}
+
+const cut = (text) => (text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)` : text);
+
+const binaryAsWords = (_key, value) =>
+  value instanceof ArrayBuffer || ArrayBuffer.isView(value) ? `(binary, ${plural(value.byteLength, "byte", "bytes")})` : value;
+
+/** The path of a user in the HTTP API, also safe within the quotes of a shell. */
+export const pathOf = (userId) =>
+  `/v1/users/${encodeURIComponent(userId.toWellFormed()).replace(
+    /[!'()*~]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )}`;
+
+/** The back end's call for a terminal, in the pieces a line may be broken between: a space goes before all but the path. */
+export const curlPieces = (origin, userId) => [
+  "curl",
+  " -X POST",
+  ` ${origin}`,
+  `${pathOf(userId)}/messages`,
+  " -H 'content-type: application/json'",
+  ` -d '{"data":"hi"}'`,
+];

@@ -1,0 +1,279 @@
+import { CallPanel } from "/demo-call.js";
+import { drawAvatar, drawPresence } from "/demo-parts.js";
+import { People } from "/demo-people.js";
+import { Presence } from "/demo-presence.js";
+import { Thread } from "/demo-thread.js";
+import { missedWords, presenceWords, short, statusWords } from "/demo-words.js";
+
+const SUGGESTED = ["ana", "bo"];
+/** Messages on their way whose delivery is followed, and receipts that came before the answer to their send. */
+const MAX_FOLLOWED = 500;
+
+const at = (id) => document.getElementById(id);
+const text = at("text");
+
+const announce = (words) => {
+  at("announcer").textContent = words;
+};
+
+const thread = new Thread({ scroller: at("scroller"), list: at("messages"), empty: at("empty"), jump: at("jump") }, announce);
+const call = new CallPanel(at("call"), announce);
+const people = new People(at("people"), drawSelected);
+const presence = new Presence(() => people.ids, setPresence);
+
+/** The client of whoever has signed in, and what goes with it. */
+let me;
+let chosenOffline = false;
+let closing;
+const followed = new Map();
+const early = new Map();
+
+const remember = (map, key, value) => {
+  map.set(key, value);
+  if (map.size > MAX_FOLLOWED) map.delete(map.keys().next().value);
+};
+
+// ── Signing in and leaving ──────────────────────────────────────────────────────────────────────────────────────────────
+// Who one is stands in the address, so that a reload, a bookmark and the Back button do what one thinks.
+
+function fromAddress() {
+  const query = new URLSearchParams(location.search);
+  const userId = query.get("user");
+  leave();
+  if (userId !== null) join(userId, query.get("to") ?? undefined);
+}
+
+function goTo(query) {
+  history.pushState(null, "", query === undefined ? location.pathname : `?${new URLSearchParams(query)}`);
+  fromAddress();
+}
+
+function join(userId, peer) {
+  try {
+    // An event this page has no handler for is shown as it is, so nothing needs to wait for one.
+    me = globalThis.usercast.connect(location.origin, { userId, handlerWaitMs: 0 });
+  } catch (error) {
+    at("user-id").value = userId;
+    at("sign-in-problem").textContent = `${error.message} (${error.code ?? error.name})`;
+    return;
+  }
+  listen(me);
+  at("me").textContent = short(userId);
+  at("me").title = userId;
+  at("sign-in").hidden = true;
+  at("chat").hidden = false;
+  for (const id of SUGGESTED) if (id !== userId) people.add(id);
+  people.select(peer ?? SUGGESTED.find((id) => id !== userId));
+  drawStatus("connecting");
+  text.focus();
+}
+
+function leave() {
+  me?.close();
+  me = undefined;
+  chosenOffline = false;
+  closing = undefined;
+  if (people.selected !== undefined) presence.stop();
+  people.clear();
+  thread.clear();
+  followed.clear();
+  early.clear();
+  text.value = "";
+  at("chat").hidden = true;
+  at("sign-in").hidden = false;
+  at("sign-in-problem").textContent = "";
+  document.title = "Usercast";
+  at("user-id").focus();
+}
+
+// ── What the client tells ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function listen(client) {
+  // A client that was left may still have something under way.
+  const ifCurrent = (listener) => (payload) => client === me && listener(payload);
+  client.on("message", (data, info) => client === me && arrived("message", data, info));
+  const { lifecycle } = client;
+  lifecycle.on(
+    "unhandled",
+    ifCurrent(({ event, data, info }) => arrived(event, data, info)),
+  );
+  lifecycle.on("status", ifCurrent(drawStatus));
+  lifecycle.on(
+    "receipt",
+    ifCurrent(({ key, state }) => settle(key, state)),
+  );
+  lifecycle.on(
+    "missed",
+    ifCurrent((missed) => thread.note(missedWords(missed))),
+  );
+  lifecycle.on(
+    "error",
+    ifCurrent(({ code, message }) => thread.note(`${code}: ${message}`, true)),
+  );
+  lifecycle.on(
+    "closing",
+    ifCurrent((told) => {
+      closing = told;
+      thread.note(`The server ends the connection. ${told.code}: ${told.message}`, true);
+    }),
+  );
+}
+
+function arrived(event, data, { from, at: acceptedAt, offset }) {
+  const person = from === undefined ? people.selected : people.add(from);
+  thread.received({ from, event, data, at: acceptedAt, offset });
+  if (person === people.selected && !document.hidden) return;
+  people.setUnread(person, person.unread + 1);
+  if (person !== people.selected) announce(`New message from ${short(person.id)}`);
+  drawTitle();
+}
+
+function drawStatus(status) {
+  const isOnline = status === "online";
+  if (isOnline) closing = undefined;
+  at("status").dataset.status = status;
+  at("status").textContent = statusWords(status, { chosen: chosenOffline, closing });
+  at("go-offline").textContent = chosenOffline || status === "closed" ? "Go online" : "Go offline";
+  thread.connection(isOnline);
+  if (isOnline) presence.start();
+  else presence.stop();
+}
+
+// ── Sending ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function send(item, data) {
+  const client = me;
+  item.set(client.status === "online" ? "sending" : "waiting");
+  try {
+    const { key, state } = await client.to(item.peer).emit("message", data);
+    item.set(state);
+    if (early.has(key)) item.set(early.get(key));
+    else remember(followed, key, item);
+  } catch (error) {
+    item.set("failed", error);
+  }
+  if (client === me) presence.refresh();
+}
+
+/** A receipt may overtake the answer to its send, or belong to a message from another window of the same person. */
+function settle(key, state) {
+  const item = followed.get(key);
+  if (item === undefined) remember(early, key, state);
+  else item.set(state);
+  if (state === "delivered") followed.delete(key);
+}
+
+// ── The conversation that is open ───────────────────────────────────────────────────────────────────────────────────────
+
+let drafting;
+
+function drawSelected(person) {
+  if (drafting !== undefined && drafting !== person) drafting.draft = text.value;
+  drafting = person;
+  text.value = person.draft;
+  at("peer").textContent = person.id;
+  at("peer").title = person.id;
+  drawAvatar(at("peer-avatar"), person.id);
+  drawSelectedPresence();
+  at("empty-peer").textContent = short(person.id);
+  const link = at("second-window");
+  link.href = `?${new URLSearchParams({ user: person.id, to: me.userId })}`;
+  link.querySelector("bdi").textContent = short(person.id);
+  thread.show(person.id);
+  call.show(me.userId, person.id);
+  presence.refresh();
+  drawTitle();
+}
+
+function drawSelectedPresence() {
+  const { presence: known } = people.selected;
+  drawPresence(at("peer-avatar"), known);
+  at("presence").textContent = presenceWords(known, Date.now());
+}
+
+function setPresence(id, known) {
+  const { selected } = people;
+  const before = selected?.presence;
+  people.setPresence(id, known);
+  if (id !== selected?.id) return;
+  drawSelectedPresence();
+  if (before !== undefined && known !== undefined && before.online !== known.online) {
+    announce(`${short(id)} is ${known.online ? "online" : "offline"}`);
+  }
+}
+
+function drawTitle() {
+  const { unread } = people;
+  document.title = `${unread > 0 ? `(${unread}) ` : ""}${short(me.userId)} · Usercast`;
+}
+
+// ── What the person does ────────────────────────────────────────────────────────────────────────────────────────────────
+
+at("sign-in-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const user = at("user-id").value.trim();
+  if (user !== "") goTo({ user });
+  else at("sign-in-problem").textContent = "Write a name first, any name.";
+});
+at("suggestions").addEventListener("click", ({ target }) => {
+  if (target.value) goTo({ user: target.value });
+});
+
+at("add-person").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const id = at("person-id").value.trim();
+  if (id === "") return;
+  at("person-id").value = "";
+  people.select(id);
+  text.focus();
+});
+
+at("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const data = text.value;
+  if (data.trim() === "") return;
+  text.value = "";
+  void send(
+    thread.sent(people.selected.id, data, (item) => void send(item, data)),
+    data,
+  );
+});
+
+text.addEventListener("keydown", (event) => {
+  // While an input method composes, Enter chooses a word.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  at("composer").requestSubmit();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || me === undefined) return;
+  // A draft is not lost together with everything else: the first Escape empties it, the next one leaves.
+  if (text.value === "") goTo();
+  else text.value = "";
+});
+
+at("leave").addEventListener("click", () => goTo());
+at("go-offline").addEventListener("click", () => {
+  const isUp = me.socket.active;
+  chosenOffline = isUp;
+  if (isUp) me.socket.disconnect();
+  else me.socket.connect();
+  drawStatus(me.status);
+});
+
+at("second-window").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  // Without an opener, and so with a session of its own.
+  open(event.currentTarget.href, "_blank", "popup,noopener,width=480,height=800");
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || people.selected === undefined) return;
+  people.setUnread(people.selected, 0);
+  drawTitle();
+});
+
+addEventListener("popstate", fromAddress);
+fromAddress();

@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { UsercastError } from "@usercast/protocol";
+import { Command } from "commander";
+import { banner } from "./banner.ts";
+import { developmentConfig, productionConfig, type ServerConfig, tokenConfig } from "./config.ts";
+import { StartError } from "./listen.ts";
+import { createLog } from "./log.ts";
+import { startServer } from "./server.ts";
+import { type Command as CommandName, flagNameOf, SETTING_NAMES, SETTINGS } from "./settings.ts";
+import { stopOnSignal } from "./signals.ts";
+import type { Sources } from "./sources.ts";
+import { createToken } from "./token.ts";
+
+/** Runs the command line. What goes wrong is one sentence on standard error and exit code 1. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(argv);
+  } catch (error) {
+    const expected = error instanceof UsercastError || error instanceof StartError;
+    process.stderr.write(`usercast: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function createProgram(): Command {
+  const version = versionOf();
+  const program = new Command("usercast")
+    .description("Reach a user with one HTTP call, over Socket.IO.")
+    .version(version)
+    .showHelpAfterError("(usercast --help says what there is)");
+
+  const development = command(program, "dev", true)
+    .description("start a server for this machine, which believes every client (what usercast does without a command)")
+    .action((flags: Flags) => run(developmentConfig(sourcesOf(flags)), version));
+  command(program, "serve")
+    .description("start a server for the world, which believes nobody without a token or a key")
+    .action((flags: Flags) => run(productionConfig(sourcesOf(flags)), version));
+  command(program, "token")
+    .description("print a token for a user, signed with the secret of the configuration")
+    .requiredOption("--user <id>", "the user")
+    .option("--ttl <time>", 'how long it is valid: "90s", "1h", "7d"', "1h")
+    .action(async ({ user, ttl, ...flags }: Flags & { user: string; ttl: string }) => {
+      process.stdout.write(`${await createToken(tokenConfig(sourcesOf(flags)), user, ttl)}\n`);
+    });
+
+  return program.addHelpText("after", () => `\n${development.helpInformation()}${SOURCES_HELP}`);
+}
+
+type Flags = Record<string, unknown>;
+
+const sourcesOf = (flags: Flags): Sources => ({ flags, env: process.env });
+
+const SOURCES_HELP = `
+Every setting can also be given in the environment (--max-payload-bytes is USERCAST_MAX_PAYLOAD_BYTES) and in a YAML file
+(maxPayloadBytes). Flags come first, then the environment, then the file. Secrets have no flags: give them as
+USERCAST_JWT_SECRET and USERCAST_API_KEYS, or in files.
+`;
+
+/** A command with a flag for each of its settings. */
+function command(program: Command, name: CommandName, isDefault = false): Command {
+  const created = program.command(name, { isDefault }).option("--config <FILE>", "YAML file with settings");
+  for (const setting of SETTING_NAMES) {
+    const { kind, commands, placeholder, help } = SETTINGS[setting];
+    if (!commands.includes(name)) continue;
+    if (kind === "switch") created.option(`--${flagNameOf(setting)}`, help);
+    else if (placeholder !== undefined) created.option(`--${flagNameOf(setting)} <${placeholder}>`, help);
+  }
+  return created;
+}
+
+async function run(config: ServerConfig, version: string): Promise<void> {
+  const log = createLog(config.logLevel);
+  const server = await startServer(config, log);
+  stopOnSignal(server, config.closeTimeoutMs, log);
+  process.stdout.write(banner(config, server.port, version));
+  log.info({ mode: config.mode, port: server.port }, "listening");
+  if (config.mode === "development" && config.ignored.length > 0) {
+    log.warn(`Development mode does without ${config.ignored.join(", ")}: that is for "usercast serve".`);
+  }
+}
+
+const versionOf = (): string => {
+  const { version }: { version: string } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return version;
+};
