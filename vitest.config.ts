@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    setupFiles: [source("scripts/leaks.ts")],
     projects: [
       {
         extends: true,
