@@ -46,6 +46,7 @@ beforeEach(() => {
   ended = [];
   auth = async () => ({ token: "t" });
   lifecycle.on("status", (status) => states.push(status));
+  lifecycle.on("error", () => undefined); // not to the console
   dialer = new Dialer({
     socket: socket as unknown as Socket,
     clock,

@@ -10,6 +10,7 @@ export class CallPanel {
   #me = "";
   #peer = "";
   #copied;
+  #running = false;
 
   constructor(root, announce) {
     this.#root = root;
@@ -72,11 +73,11 @@ export class CallPanel {
   }
 
   async #run() {
-    const run = this.#part("run");
-    run.disabled = true;
+    if (this.#running) return;
+    this.#running = true;
+    this.#part("answer").textContent = "…";
     this.#part("answer").textContent = await this.#call();
-    run.disabled = false;
-    run.focus();
+    this.#running = false;
   }
 
   async #call() {
