@@ -4,6 +4,9 @@ import type { Encoded } from "./ports.ts";
 
 const encoder = new Encoder();
 
+/** How the encoder marks the place of an attachment. */
+const PLACEHOLDER = '"_placeholder":true';
+
 const isUnserialisable = (data: unknown): boolean => typeof data === "function" || typeof data === "symbol";
 
 /** A copy, because the caller may write into its buffer again before ours has left. */
@@ -31,6 +34,10 @@ export function encodeMessage(event: unknown, data: unknown, maxBytes: number): 
   // Socket.IO's encoder gives `2["message",…]`, or `51-["message",…]` before one attachment: only what the brackets hold is kept.
   const text = packet.slice(packet.indexOf("[") + 1, -1);
   const attachments = binary.map(copyOf);
+  // A placeholder of the sender's own would name an attachment that is not there, and every client would break off on it,
+  // again and again. Inside JSON strings the quotes are escaped, so only real fields are counted.
+  if (attachments.length > 0 && text.split(PLACEHOLDER).length - 1 !== attachments.length)
+    throw new UsercastError("INVALID_DATA");
   const bytes = attachments.reduce((sum, part) => sum + part.byteLength, Buffer.byteLength(text));
   if (bytes > maxBytes) {
     throw new UsercastError("PAYLOAD_TOO_LARGE", `The message takes ${bytes} bytes; the server accepts ${maxBytes}.`);

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, mkdirSync, openSync, readSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { UsercastError } from "@usercast/protocol";
 import { tryLock } from "fs-native-extensions";
 
@@ -27,7 +27,7 @@ export interface Folder {
  */
 export function holdFolder(path: string): Folder {
   return orFail(`The data folder ${path} cannot be used`, () => {
-    mkdirSync(path, { recursive: true });
+    makeFolder(resolve(path));
     const folder = realpathSync(path);
     if (held.has(folder)) throw new UsercastError("STORE_LOCKED", `This process already uses the data folder ${path}.`);
     const fd = openSync(join(folder, "lock"), "a");
@@ -47,6 +47,13 @@ export function holdFolder(path: string): Folder {
       },
     };
   });
+}
+
+/** Level by level, because Node's own recursion never ends where a parent exists and refuses children (under /proc, say). */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
 }
 
 /**
