@@ -37,8 +37,8 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
 
 /** The only files that may run code of Socket.IO's; its types may be named anywhere in the server. */
 const RUNS_SOCKET_IO: Readonly<Record<string, readonly string[]>> = {
-  "socket.io": ["usercast.ts", "connection.ts", "frame.ts"],
-  "socket.io-parser": ["frame.ts", "encode.ts"],
+  "socket.io": ["usercast.ts", "registration.ts", "link.ts"],
+  "socket.io-parser": ["encode.ts"],
 };
 
 const matches = (pattern: string, name: string): boolean =>

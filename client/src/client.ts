@@ -229,6 +229,7 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     this.#userId = ready.userId;
     this.#confirmations.begin(ready.position.offset, ready.limits.windowMessages);
     this.#inbox.begin(ready);
+    // Also where nothing moved: who we are thought to be may have another name in this token.
     positions.keep(ready.userId, this.#inbox.position ?? ready.position);
     this.#dialer.accepted();
     this.lifecycle.tell("ready", ready);

@@ -23,7 +23,7 @@ export async function credentials(application: ApplicationAuth, token: Token | u
 }
 
 /** The `sub` of a JWT, unverified, as a hint; absent for any other token. */
-export function subjectOf(token: unknown): string | undefined {
+function subjectOf(token: unknown): string | undefined {
   if (typeof token !== "string") return undefined;
   try {
     const [, payload = ""] = token.split(".");

@@ -1,62 +1,11 @@
-import type { Missed, Position } from "@usercast/protocol";
-import fc from "fast-check";
-import { beforeEach, describe, expect, test } from "vitest";
-import { FakeClock, settled } from "../test/fake-clock.ts";
-import type { Handler } from "./events.ts";
-import { Inbox } from "./inbox.ts";
-import { Lifecycle } from "./lifecycle.ts";
-import { Listeners } from "./listeners.ts";
-
-const at = (offset: number): number => 1_000 + offset;
-const place = (offset: number, epoch = "e1"): Position => ({ epoch, offset, at: offset === 0 ? 0 : at(offset) });
-const readyAt = (offset: number, head = 100, epoch = "e1", windowMessages = 256) => ({
-  position: place(offset, epoch),
-  head: place(head, epoch),
-  limits: { windowMessages, maxPayloadBytes: 65_536 },
-});
-
-const setup = () => {
-  const clock = new FakeClock();
-  const handlers = new Listeners<Handler>();
-  const lifecycle = new Lifecycle();
-  const told: [string, unknown][] = [];
-  lifecycle.on("missed", ({ after, before, reason }) => told.push(["missed", `${after}-${before} ${reason}`]));
-  lifecycle.on("unhandled", ({ info }) => told.push(["unhandled", info.offset]));
-  lifecycle.on("error", ({ code }) => told.push(["error", code]));
-  const inbox = new Inbox({
-    clock,
-    handlers,
-    lifecycle,
-    handlerTimeoutMs: 30_000,
-    handlerWaitMs: 5_000,
-    onProgress() {},
-  });
-  const arrive = (offset: number, event = "message", after?: number) =>
-    inbox.message({ offset, at: at(offset), ...(after !== undefined && { after }) }, event, `data ${offset}`);
-  const handle = (event: string, handler: Handler) => {
-    handlers.add(event, handler);
-    inbox.wake();
-  };
-  return { clock, handlers, inbox, told, arrive, handle };
-};
-
-let started: number[];
-let finish: Map<number, () => void>;
-/** A handler that runs until the test finishes it. */
-const running: Handler = (_, { offset = 0 }) => {
-  started.push(offset);
-  return new Promise<void>((resolve) => finish.set(offset, resolve));
-};
-const note: Handler = (_, { offset = 0 }) => void started.push(offset);
-
-beforeEach(() => {
-  started = [];
-  finish = new Map();
-});
+import type { Missed } from "@usercast/protocol";
+import { describe, expect, test } from "vitest";
+import { settled } from "../test/fake-clock.ts";
+import { place, readyAt, setup } from "../test/inbox-stage.ts";
 
 describe("order", () => {
   test("handlers start in order and may run together; what is settled is the longest prefix", async () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, finish, running } = setup();
     handle("message", running);
     inbox.begin(readyAt(0));
     for (const offset of [1, 2, 3]) expect(arrive(offset)).toBe("accepted");
@@ -71,7 +20,7 @@ describe("order", () => {
   });
 
   test("a repetition is not handled again", () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, note } = setup();
     handle("message", note);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -80,7 +29,7 @@ describe("order", () => {
   });
 
   test("a hole that nothing explains is refused, one that `after` explains is not", () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, note } = setup();
     handle("message", note);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -100,7 +49,7 @@ describe("order", () => {
 
 describe("messages without a handler", () => {
   test("hold back later ones until their handler is set, and are then started first", () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, note } = setup();
     handle("other", note);
     inbox.begin(readyAt(0));
     arrive(1, "late");
@@ -111,7 +60,7 @@ describe("messages without a handler", () => {
   });
 
   test("are given up together after the wait, counted from their arrival", () => {
-    const { clock, inbox, told, arrive, handle } = setup();
+    const { clock, inbox, told, arrive, handle, started, note } = setup();
     handle("other", note);
     inbox.begin(readyAt(0));
     arrive(1, "nobody");
@@ -148,7 +97,7 @@ describe("handlers", () => {
   });
 
   test("that hang settle at the time-out", () => {
-    const { clock, inbox, told, arrive, handle } = setup();
+    const { clock, inbox, told, arrive, handle, running } = setup();
     handle("message", running);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -158,7 +107,7 @@ describe("handlers", () => {
   });
 
   test("of one event settle a message together", async () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, finish, running, note } = setup();
     handle("message", note);
     handle("message", running);
     inbox.begin(readyAt(0));
@@ -170,7 +119,7 @@ describe("handlers", () => {
   });
 
   test("leave no timer behind", async () => {
-    const { clock, inbox, arrive, handle } = setup();
+    const { clock, inbox, arrive, handle, finish, running } = setup();
     handle("message", running);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -183,7 +132,7 @@ describe("handlers", () => {
   });
 
   test("that close the client get nothing more", () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, note } = setup();
     inbox.begin(readyAt(0));
     arrive(1);
     arrive(2);
@@ -197,7 +146,7 @@ describe("handlers", () => {
 
 describe("reconnects", () => {
   test("what runs from the connection before is not started again, but confirmed on the new one", async () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, finish, running } = setup();
     handle("message", running);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -223,7 +172,7 @@ describe("reconnects", () => {
   });
 
   test("after a reload only what had not settled comes again", () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, started, note } = setup();
     inbox.restore(place(2));
     handle("message", note);
     inbox.begin(readyAt(1));
@@ -232,7 +181,7 @@ describe("reconnects", () => {
   });
 
   test("another user's messages are dropped with the place", () => {
-    const { clock, inbox, told, arrive, handle } = setup();
+    const { clock, inbox, told, arrive, handle, started, note } = setup();
     inbox.begin(readyAt(0));
     arrive(1);
     inbox.clear();
@@ -247,7 +196,7 @@ describe("reconnects", () => {
 
 describe("missed ranges", () => {
   test("advance the settled prefix behind what still runs, and are told once", async () => {
-    const { inbox, told, arrive, handle } = setup();
+    const { inbox, told, arrive, handle, finish, running } = setup();
     handle("message", running);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -265,7 +214,7 @@ describe("missed ranges", () => {
   });
 
   test("the position keeps to a place whose time is known", () => {
-    const { inbox, arrive, handle } = setup();
+    const { inbox, arrive, handle, note } = setup();
     handle("message", note);
     inbox.begin(readyAt(0, 8));
     arrive(1);
@@ -277,7 +226,7 @@ describe("missed ranges", () => {
   });
 
   test("only what is new of a range is told, and nothing between is passed over in silence", () => {
-    const { inbox, told, arrive, handle } = setup();
+    const { inbox, told, arrive, handle, running } = setup();
     handle("message", running);
     inbox.begin(readyAt(0));
     arrive(1);
@@ -299,7 +248,7 @@ describe("missed ranges", () => {
   });
 
   test("another epoch begins at the server's start; what waited of the old one is still handled", () => {
-    const { inbox, told, arrive, handle } = setup();
+    const { inbox, told, arrive, handle, started, note } = setup();
     inbox.restore(place(40));
     inbox.begin(readyAt(40));
     arrive(41, "late");
@@ -314,7 +263,7 @@ describe("missed ranges", () => {
   });
 
   test("a rewound log of the same epoch begins anew too", () => {
-    const { inbox, told, arrive, handle } = setup();
+    const { inbox, told, arrive, handle, started, note } = setup();
     handle("message", note);
     inbox.restore(place(40));
     inbox.begin(readyAt(10, 10));
@@ -344,81 +293,4 @@ test("a signal reaches its handlers at once, past what waits", () => {
   inbox.signal(undefined, "nobody", true);
   expect(seen).toEqual([[true, { volatile: true, from: "bo" }]]);
   expect(told).toEqual([]);
-});
-
-test("whatever happens, each message is started once and in order, and the prefix is exact", async () => {
-  const step = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ do: fc.constant("deliver" as const) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("repeat" as const), back: fc.integer({ min: 0, max: 5 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("jump" as const), by: fc.integer({ min: 2, max: 4 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("miss" as const), by: fc.integer({ min: 1, max: 4 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("reconnect" as const) }) },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), pick: fc.nat() }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 6_000 }) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant("handler" as const) }) },
-  );
-  const property = fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-    started = [];
-    finish = new Map();
-    const { clock, handlers, inbox, told, arrive, handle } = setup();
-    handle("even", running);
-    inbox.begin(readyAt(0, 1_000));
-    // The model: what the server has sent on this connection, and what has become of every offset.
-    let sent = 0;
-    let furthest = 0;
-    const gone = new Set<number>();
-    const done = new Set<number>();
-    const accepted: number[] = [];
-    for (const what of steps) {
-      if (what.do === "deliver") {
-        sent += 1;
-        while (gone.has(sent)) sent += 1;
-        // A hole that was told as missed before is told by `after` now.
-        const expected = sent > furthest ? "accepted" : "duplicate";
-        expect(arrive(sent, sent % 2 ? "odd" : "even", sent - 1)).toBe(expected);
-        if (expected === "accepted") accepted.push(sent);
-        furthest = Math.max(furthest, sent);
-      } else if (what.do === "repeat") {
-        const offset = Math.max(1, sent - what.back);
-        if (offset <= sent) expect(arrive(offset)).toBe("duplicate");
-      } else if (what.do === "jump") {
-        expect(arrive(furthest + what.by)).toBe("gap");
-      } else if (what.do === "miss") {
-        const before = sent + what.by + 1;
-        inbox.missed({ after: sent, before, reason: "expired" });
-        for (let offset = furthest + 1; offset < before; offset++) gone.add(offset);
-        sent = before - 1;
-        furthest = Math.max(furthest, sent);
-      } else if (what.do === "reconnect") {
-        sent = inbox.position?.offset ?? 0;
-        inbox.begin(readyAt(sent, 1_000));
-      } else if (what.do === "settle") {
-        const offsets = [...finish.keys()];
-        const offset = offsets[what.pick % Math.max(1, offsets.length)];
-        if (offset !== undefined) {
-          finish.get(offset)?.();
-          finish.delete(offset);
-          done.add(offset);
-          await Promise.resolve();
-        }
-      } else if (what.do === "wait") {
-        clock.advance(what.ms);
-      } else if (!handlers.has("odd")) handle("odd", running);
-      await settled();
-      const unhandled = told.filter(([kind]) => kind === "unhandled").map(([, offset]) => offset as number);
-      // In order, once, and nothing skipped: what was started or given up is exactly the beginning of what was accepted.
-      const seen = [...started, ...unhandled].sort((a, b) => a - b);
-      expect(seen).toEqual(accepted.slice(0, seen.length));
-      expect([...started]).toEqual([...started].sort((a, b) => a - b));
-      const timedOut = clock.now() >= 30_000; // then hanging handlers have settled as well
-      if (!timedOut) {
-        const isSettled = (offset: number): boolean => gone.has(offset) || done.has(offset) || unhandled.includes(offset);
-        let prefix = 0;
-        while (isSettled(prefix + 1) && prefix < furthest) prefix += 1;
-        expect(inbox.confirmable).toBe(Math.min(prefix, sent));
-      }
-      expect(inbox.confirmable).toBeLessThanOrEqual(sent);
-    }
-  });
-  await fc.assert(property, { numRuns: 300 });
 });

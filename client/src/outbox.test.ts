@@ -1,4 +1,4 @@
-import type { SendRequest } from "@usercast/protocol";
+import { type SendRequest, UsercastError } from "@usercast/protocol";
 import { beforeEach, expect, test } from "vitest";
 import { FakeClock, settled } from "../test/fake-clock.ts";
 import { Outbox, type SendReceipt } from "./outbox.ts";
@@ -113,8 +113,20 @@ test("an answer after the expiry changes nothing", async () => {
   online();
   send("bo", "k1");
   clock.advance(60_000);
-  await answer(0, accepted);
+  await answer(0, refused("RATE_LIMITED"));
   expect(outcomes).toEqual({ k1: "SEND_EXPIRED" });
+  expect(clock.waiting).toBe(0);
+});
+
+test("nothing is left behind when the client is closed, and nothing is taken any more", async () => {
+  online();
+  send("bo", "k1");
+  await answer(0, refused("RATE_LIMITED"));
+  outbox.close(new UsercastError("CLIENT_CLOSED"));
+  send("bo", "k2");
+  await settled();
+  expect(outcomes).toEqual({ k1: "CLIENT_CLOSED", k2: "CLIENT_CLOSED" });
+  expect(clock.waiting).toBe(0);
 });
 
 test("is bounded", async () => {

@@ -114,7 +114,7 @@ export class Stream {
 
   /** The connection is gone, and its secret with it. */
   end(): void {
-    
+    this.#secret = undefined;
     // Socket.IO keeps for the next connection what it could not write to a dying one; ours counts for this one only.
     this.#socket.sendBuffer = this.#socket.sendBuffer.filter(({ data }) => !String(data[0]).startsWith(RESERVED_PREFIX));
   }

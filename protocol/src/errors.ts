@@ -25,7 +25,7 @@ export const ERRORS = {
   PAYLOAD_TOO_LARGE: final(413, "The message is larger than the server accepts."),
   INVALID_TTL: final(
     400,
-    'A time to live is a positive number of milliseconds or text such as "90s", "1h" or "7d", at most the server\'s own.',
+    'A time to live is a positive number of milliseconds or text such as "90s", "1h" or "7d", at most 366 days.',
   ),
   INVALID_IDEMPOTENCY_KEY: final(400, "An idempotency key is a string of 1 to 255 bytes of printable ASCII."),
   IDEMPOTENCY_KEY_ON_VOLATILE: final(

@@ -137,10 +137,10 @@ export class Connection implements LinkListener {
     const { broker } = this.#context;
     const { userId, device, claim } = this.info;
     const state = await broker.position(userId, device);
-    const comparable = claim !== undefined && claim.epoch === state.epoch && claim.offset > 0;
-    const page = comparable ? await broker.read(userId, claim.offset - 1, 1) : undefined;
-    const stays = claim === undefined || (claim.epoch === state.epoch && (page === undefined || !contradicts(claim, page)));
-    const first = stays ? undefined : (await broker.read(userId, 0, 1)).entries[0]?.offset;
+    const isComparable = claim !== undefined && claim.epoch === state.epoch && claim.offset > 0;
+    const page = isComparable ? await broker.read(userId, claim.offset - 1, 1) : undefined;
+    const isVoid = claim !== undefined && (claim.epoch !== state.epoch || (page !== undefined && contradicts(claim, page)));
+    const first = isVoid ? (await broker.read(userId, 0, 1)).entries[0]?.offset : undefined;
     const start = startOf(state, claim, page, first ?? state.head.offset + 1);
     const offset = Math.min(start.offset, debt ?? start.offset);
     const position = await this.#positionAt(offset, state);

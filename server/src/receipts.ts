@@ -16,16 +16,29 @@ class Follower implements MailboxListener {
   /** In order of offset, as the messages were accepted. */
   readonly pending: Followed[] = [];
   readonly #onDelivered: (followed: readonly Followed[]) => void;
+  /** Cursors may have moved unheard, or the mailbox has begun a new life. */
+  readonly interrupted: () => void;
   subscription: Promise<Unsubscribe> | undefined;
 
-  constructor(onDelivered: (followed: readonly Followed[]) => void) {
+  constructor(onDelivered: (followed: readonly Followed[]) => void, onInterrupted: (follower: Follower) => void) {
     this.#onDelivered = onDelivered;
+    this.interrupted = () => onInterrupted(this);
   }
 
-  add(followed: Followed): void {
+  /** Forgets what belongs to another life of the mailbox; says how many those were. */
+  forgetOthers(epoch: string): number {
+    const before = this.pending.length;
+    this.pending.splice(0, before, ...this.pending.filter((followed) => followed.epoch === epoch));
+    return before - this.pending.length;
+  }
+
+  /** Whether it is followed anew: a retried send is followed already. */
+  add(followed: Followed): boolean {
     let place = this.pending.length;
     while (place > 0 && (this.pending[place - 1]?.offset ?? 0) > followed.offset) place -= 1;
+    if (this.pending[place - 1]?.offset === followed.offset) return false;
     this.pending.splice(place, 0, followed);
+    return true;
   }
 
   /** Costs a step per message that was followed and is delivered, and nothing for those of others. */
@@ -37,7 +50,6 @@ class Follower implements MailboxListener {
 
   entry(): void {}
   signal(): void {}
-  interrupted(): void {}
 }
 
 /** How `Receipts` work. */
@@ -66,26 +78,38 @@ export class Receipts {
     while (this.#pending >= maxPending) this.#giveUpOldest();
     let follower = this.#followers.get(recipient);
     if (follower === undefined) {
-      follower = new Follower((delivered) => this.#delivered(recipient, delivered));
+      follower = new Follower(
+        (delivered) => this.#delivered(recipient, delivered),
+        (interrupted) => void this.#look(recipient, interrupted),
+      );
       follower.subscription = broker.subscribe(recipient, follower);
       this.#followers.set(recipient, follower);
     }
-    follower.add(followed);
+    if (!follower.add(followed)) return;
     this.#pending += 1;
-    try {
-      await follower.subscription;
-      // The cursor may have passed the message before we listened.
-      const { epoch, user } = await broker.position(recipient, "");
-      if (epoch === followed.epoch) follower.cursors("", user);
-    } catch (error) {
-      onError(error);
-      this.#giveUp(recipient, follower);
-    }
+    // The cursor may have passed the message before we listened.
+    await this.#look(recipient, follower);
   }
 
   /** Ends every subscription. */
   async close(): Promise<void> {
     await Promise.all([...this.#followers].map(([recipient, follower]) => this.#giveUp(recipient, follower)));
+  }
+
+  /** Compares with where the mailbox stands. */
+  async #look(recipient: string, follower: Follower): Promise<void> {
+    const { broker, onError } = this.#options;
+    try {
+      await follower.subscription;
+      const { epoch, user } = await broker.position(recipient, "");
+      if (this.#followers.get(recipient) !== follower) return;
+      this.#pending -= follower.forgetOthers(epoch);
+      follower.cursors("", user);
+      if (follower.pending.length === 0) await this.#giveUp(recipient, follower);
+    } catch (error) {
+      onError(error);
+      await this.#giveUp(recipient, follower);
+    }
   }
 
   #delivered(recipient: string, delivered: readonly Followed[]): void {

@@ -33,6 +33,9 @@ export interface RegistrationContext {
   readonly onEnd: (registration: Registration) => void;
 }
 
+/** Events kept while an identity is being established: more than a page sends when it opens. */
+const MAX_EARLY_EVENTS = 64;
+
 type Acknowledge = (answer: unknown) => void;
 
 const callback = (value: unknown): Acknowledge | undefined => (typeof value === "function" ? (value as Acknowledge) : undefined);
@@ -70,6 +73,8 @@ export class Registration {
   #ended = false;
   /** Registrations are taken one after the other; the first waits for the handshake. */
   #turn: Promise<void>;
+  /** Ordinary events that came while the handshake's identity was being established; nothing once it is. */
+  #early: (readonly [event: string, args: readonly unknown[]])[] | undefined;
   #registers = { second: 0, count: 0 };
   #registerTimer: CancelTimer | undefined;
   #expiryTimer: CancelTimer | undefined;
@@ -87,6 +92,7 @@ export class Registration {
     if (registerTimeoutMs !== false) {
       this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
     }
+    this.#early = context.options.authenticate === undefined ? undefined : [];
     this.#turn = this.#meet();
   }
 
@@ -117,6 +123,10 @@ export class Registration {
       }
     } catch (error) {
       this.#refuse(UsercastError.from(error, "AUTHENTICATION_FAILED"));
+    } finally {
+      const early = this.#early ?? [];
+      this.#early = undefined;
+      for (const [event, args] of early) this.#onAny(event, ...args);
     }
   }
 
@@ -251,6 +261,7 @@ export class Registration {
 
   readonly #onAny = (event: string, ...args: readonly unknown[]): void => {
     if (this.#registeredUser() !== undefined) this.#context.onEvent(this, event, args);
+    else if (this.#early !== undefined && this.#early.length < MAX_EARLY_EVENTS) this.#early.push([event, args]);
   };
 
   readonly #onDisconnect = (): void => this.#end();

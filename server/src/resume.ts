@@ -33,14 +33,15 @@ export function contradicts(claim: Position, page: Page): boolean {
  * device of the user has come.
  *
  * @param claim the position the client brings, if any
- * @param page what follows `claim.offset - 1` in the log; asked for only with a claim of this epoch
+ * @param page what follows `claim.offset - 1` in the log; asked for only with a claim of this epoch above offset 0
  * @param firstOffset the first retained offset; asked for only when the claim means nothing any more
  */
 export function startOf(state: MailboxState, claim?: Position, page?: Page, firstOffset = 1): Start {
   const byDevice = state.device?.delivered;
   if (claim === undefined) return { offset: byDevice ?? state.user.delivered };
   const sameEpoch = claim.epoch === state.epoch;
-  if (sameEpoch && page !== undefined && !contradicts(claim, page)) return { offset: claim.offset };
+  // Offset 0 is where every log begins, so nothing can speak against it.
+  if (sameEpoch && (claim.offset === 0 || (page !== undefined && !contradicts(claim, page)))) return { offset: claim.offset };
   const offset = byDevice ?? firstOffset - 1;
   // Who had seen nothing has lost nothing.
   if (claim.offset === 0) return { offset };

@@ -66,8 +66,8 @@ export class UserSends {
     const { state, epoch, offset } = await this.#sender.one(to, event, data, settings);
     if (key === undefined || granted === true || granted.receipts !== true) return { ok: true, state: "accepted" };
     void this.#receipts.follow({ sender: from, recipient: to, key, epoch, offset });
-    // A repeated key is a retry of the same send: what it wants to know is what the first would have told.
-    return { ok: true, state: state === "duplicate" ? "queued" : state };
+    // Of a repeated send nobody knows any more whether the first was pushed.
+    return { ok: true, state: state === "duplicate" ? "accepted" : state };
   }
 
   async #limit(from: string): Promise<void> {

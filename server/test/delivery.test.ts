@@ -64,6 +64,21 @@ test("a session resumes at its position, and another one of the device at the de
   await vi.waitFor(() => expect(otherDevice.messages.map(({ data }) => data)).toEqual([8, 9, 10]));
 });
 
+test("a session that was there before the first message gets it when it comes back, whatever others have seen", async () => {
+  const { users, url } = await start({ cursorIntervalMs: 0 });
+  const early = await wire(url, "ana");
+  expect(early.ready.position.offset).toBe(0);
+  early.socket.disconnect();
+  await vi.waitFor(async () => expect((await users.presence("ana")).online).toBe(false));
+  for (const i of numbers(3)) await users.to("ana").send(i);
+  const laptop = await wire(url, "ana", { device: "laptop" });
+  await vi.waitFor(() => expect(laptop.messages.length).toBe(3));
+  await laptop.socket.emitWithAck(EVENTS.ack, 3);
+  const back = await wire(url, "ana", { position: early.ready.position });
+  await vi.waitFor(() => expect(back.messages.map(({ data }) => data)).toEqual([1, 2, 3]));
+  expect(back.missed).toEqual([]);
+});
+
 test("a position of another epoch, beyond the head, or of another time is told what it missed", async () => {
   const { users, url } = await start();
   for (const i of numbers(5)) await users.to("ana").send(i);

@@ -103,6 +103,31 @@ test("a register flood is answered without work, and others notice nothing", asy
   await vi.waitFor(() => expect(other.messages.length).toBe(1));
 });
 
+test("what a client emits while its identity is being established reaches the handlers, in order", async () => {
+  let admit = (_: string): void => {};
+  const authenticate = () =>
+    new Promise<string>((resolve) => {
+      admit = resolve;
+    });
+  const { users, url } = await start({ authenticate });
+  const seen: unknown[] = [];
+  users.on("chat", (userId, data) => seen.push([userId, data]));
+  const socket = client(url);
+  for (const text of ["one", "two"]) socket.emit("chat", text);
+  await next(socket, "connect");
+  // Answered by Socket.IO after both events were taken.
+  const asked = socket.emitWithAck("usercast:send", {});
+  expect(await asked).toMatchObject({ error: { code: "NOT_REGISTERED" } });
+  expect(seen).toEqual([]);
+  admit("ana");
+  await vi.waitFor(() =>
+    expect(seen).toEqual([
+      ["ana", "one"],
+      ["ana", "two"],
+    ]),
+  );
+});
+
 test("an identity that cannot be established in time sends the client away, to come back", async () => {
   const clock = new ManualClock();
   const { users, url } = await start({ authenticate: () => new Promise(() => {}), authenticateTimeoutMs: 10_000, clock });

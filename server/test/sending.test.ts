@@ -117,6 +117,8 @@ test("users send to users only where authorize allows it, and learn only what it
   expect(await send(bo.socket, { to: "cy", event: "message", data: "yo", key: "k2" })).toEqual({ ok: true, state: "accepted" });
   await vi.waitFor(() => expect(bo.messages).toMatchObject([{ data: "hey", meta: { from: "ana", key: "k2" } }]));
   expect(notices).toEqual([]);
+  // A retry, because the answer was lost: nobody knows any more what it said, and it is told once.
+  expect(await send(ana.socket, { to: "bo", event: "message", data: "hey", key: "k2" })).toEqual({ ok: true, state: "accepted" });
   await bo.socket.emitWithAck(EVENTS.ack, 1);
   await vi.waitFor(() => expect(notices).toEqual([{ to: "bo", key: "k2", state: "delivered" }]));
   expect((await users.mailbox("cy").read()).messages).toMatchObject([{ from: "bo" }]);

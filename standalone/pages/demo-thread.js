@@ -1,5 +1,5 @@
 import { copyOf } from "/demo-parts.js";
-import { bodyOf, OUT_OF_DATE, stateWords, timeOf } from "/demo-words.js";
+import { bodyOf, OUT_OF_DATE, problemWords, stateWords, timeOf } from "/demo-words.js";
 
 const MAX_ITEMS = 500;
 const NEAR_END_PX = 80;
@@ -20,10 +20,12 @@ export class Thread {
     this.#announce = announce;
     parts.jump.addEventListener("click", () => this.#toEnd());
     parts.scroller.addEventListener("scroll", () => this.#isAtEnd() && this.#hideJump(), { passive: true });
-    // The keyboard of a phone, a longer draft: the newest message stays in sight.
+    // The keyboard of a phone, a longer draft, a state of two lines: the newest message stays in sight.
     let wasAtEnd = true;
     parts.scroller.addEventListener("scroll", () => (wasAtEnd = this.#isAtEnd()), { passive: true });
-    new ResizeObserver(() => wasAtEnd && this.#toEnd()).observe(parts.scroller);
+    const resized = new ResizeObserver(() => wasAtEnd && this.#toEnd());
+    resized.observe(parts.scroller);
+    resized.observe(parts.list);
   }
 
   /** Shows the conversation with `peer`. */
@@ -97,7 +99,7 @@ export class Thread {
     element.dataset.state = state;
     parts.icon.setAttribute("href", `#icon-${state}`);
     parts.word.textContent = word;
-    parts.detail.textContent = error === undefined ? detail : `${error.code}: ${error.message}`;
+    parts.detail.textContent = error === undefined ? detail : problemWords(error);
     parts.retry.hidden = state !== "failed";
     if (state !== "sending") this.#announce(`Your message: ${word} ${parts.detail.textContent}`);
   }

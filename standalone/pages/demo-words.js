@@ -1,7 +1,7 @@
 // What the page says, apart from where it says it: values in, words out.
 
 const SHORT = 24;
-const MAX_SHOWN = 4_000;
+const MAX_SHOWN = 1_500;
 const MAX_LINE = 72;
 const DAY_MS = 86_400_000;
 
@@ -40,6 +40,22 @@ export function stateWords(state, to) {
 
 /** Beside a state that may be out of date. */
 export const OUT_OF_DATE = "as last heard";
+
+// The SDK's bundle leaves the sentences out and brings the codes alone. These are the ones a person can bring about here.
+const SENTENCES = {
+  INVALID_USER_ID: "A user id has 1 to 512 bytes and no control characters",
+  PAYLOAD_TOO_LARGE: "It is larger than the server accepts",
+  OUTBOX_FULL: "Too many messages wait already",
+  SEND_EXPIRED: "No server took it in time",
+  CLIENT_CLOSED: "This window is no longer connected",
+  RATE_LIMITED: "Too many in a short time",
+};
+
+/** What went wrong: a sentence, and the stable code. */
+export function problemWords({ code, message }) {
+  const sentence = SENTENCES[code] ?? message;
+  return sentence === code ? code : `${sentence.replace(/\.$/, "")} (${code})`;
+}
 
 /** The connection of this window. `chosen`: it was the person who went offline. */
 export function statusWords(status, { chosen, closing }) {

@@ -3,7 +3,7 @@ import { drawAvatar, drawPresence } from "/demo-parts.js";
 import { People } from "/demo-people.js";
 import { Presence } from "/demo-presence.js";
 import { Thread } from "/demo-thread.js";
-import { missedWords, presenceWords, short, statusWords } from "/demo-words.js";
+import { missedWords, presenceWords, problemWords, short, statusWords } from "/demo-words.js";
 
 const SUGGESTED = ["ana", "bo"];
 /** Messages on their way whose delivery is followed, and receipts that came before the answer to their send. */
@@ -54,7 +54,7 @@ function join(userId, peer) {
     me = globalThis.usercast.connect(location.origin, { userId, handlerWaitMs: 0 });
   } catch (error) {
     at("user-id").value = userId;
-    at("sign-in-problem").textContent = `${error.message} (${error.code ?? error.name})`;
+    at("sign-in-problem").textContent = problemWords(error);
     return;
   }
   listen(me);
@@ -89,34 +89,22 @@ function leave() {
 // ── What the client tells ───────────────────────────────────────────────────────────────────────────────────────────────
 
 function listen(client) {
-  // A client that was left may still have something under way.
-  const ifCurrent = (listener) => (payload) => client === me && listener(payload);
-  client.on("message", (data, info) => client === me && arrived("message", data, info));
-  const { lifecycle } = client;
-  lifecycle.on(
-    "unhandled",
-    ifCurrent(({ event, data, info }) => arrived(event, data, info)),
-  );
-  lifecycle.on("status", ifCurrent(drawStatus));
-  lifecycle.on(
-    "receipt",
-    ifCurrent(({ key, state }) => settle(key, state)),
-  );
-  lifecycle.on(
-    "missed",
-    ifCurrent((missed) => thread.note(missedWords(missed))),
-  );
-  lifecycle.on(
-    "error",
-    ifCurrent(({ code, message }) => thread.note(`${code}: ${message}`, true)),
-  );
-  lifecycle.on(
-    "closing",
-    ifCurrent((told) => {
+  const listeners = {
+    status: drawStatus,
+    unhandled: ({ event, data, info }) => arrived(event, data, info),
+    receipt: ({ key, state }) => settle(key, state),
+    missed: (missed) => thread.note(missedWords(missed)),
+    error: (error) => thread.note(problemWords(error), true),
+    closing: (told) => {
       closing = told;
-      thread.note(`The server ends the connection. ${told.code}: ${told.message}`, true);
-    }),
-  );
+      thread.note(`The server ends the connection: ${problemWords(told)}`, true);
+    },
+  };
+  // A client that was left may still have something to tell.
+  for (const [event, listener] of Object.entries(listeners)) {
+    client.lifecycle.on(event, (payload) => client === me && listener(payload));
+  }
+  client.on("message", (data, info) => client === me && arrived("message", data, info));
 }
 
 function arrived(event, data, { from, at: acceptedAt, offset }) {
@@ -144,15 +132,15 @@ function drawStatus(status) {
 async function send(item, data) {
   const client = me;
   item.set(client.status === "online" ? "sending" : "waiting");
-  try {
-    const { key, state } = await client.to(item.peer).emit("message", data);
-    item.set(state);
-    if (early.has(key)) item.set(early.get(key));
-    else remember(followed, key, item);
-  } catch (error) {
-    item.set("failed", error);
-  }
-  if (client === me) presence.refresh();
+  const outcome = await client
+    .to(item.peer)
+    .emit("message", data)
+    .catch((error) => ({ state: "failed", error }));
+  if (client !== me) return;
+  const { key, state, error } = outcome;
+  item.set(early.get(key) ?? state, error);
+  if (error === undefined && !early.has(key)) remember(followed, key, item);
+  presence.refresh();
 }
 
 /** A receipt may overtake the answer to its send, or belong to a message from another window of the same person. */

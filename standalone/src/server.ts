@@ -9,7 +9,7 @@ import { createApp } from "./app.ts";
 import type { ServerConfig } from "./config.ts";
 import { guardDoor } from "./door.ts";
 import { listenOn, listenOnLoopback } from "./listen.ts";
-import type { Logger } from "./log.ts";
+import { type Logger, printable } from "./log.ts";
 import { PAGES_DIR } from "./pages.ts";
 import { loopbackPolicy, originsPolicy, type Policy } from "./policy.ts";
 
@@ -69,6 +69,7 @@ async function startWithBroker(config: ServerConfig, log: Logger, pagesDir: stri
   });
   const users = usercast(io, { ...libraryOptions(config, log), broker });
   users.on("error", (error) => log.error({ code: error.code, err: error.cause }, error.message));
+  users.on("missed", ({ userId, device }, missed) => log.info({ userId: printable(userId), device, ...missed }, "missed"));
   app = createApp({
     users,
     policy,
