@@ -81,7 +81,7 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     });
     if (positions.position !== undefined) this.#inbox.restore(positions.position);
     this.#outbox = new Outbox(clock, options);
-    this.#stream = new Stream(socket, this.#listener());
+    this.#stream = new Stream(socket, parts.session.id, this.#listener());
     this.#confirmations = new Confirmations(clock, options.ackIntervalMs, (offset, answered) =>
       this.#stream.confirm(offset, answered),
     );
@@ -210,6 +210,8 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
       missed: (missed: Missed) => this.#inbox.missed(missed),
       receipt: (receipt: ReceiptNotice) => lifecycle.tell("receipt", receipt),
       closing: (closing: Closing) => {
+        // Nothing of ours comes on this connection any more, even where the application keeps its socket open.
+        if (this.#stream.isReady) this.#disconnected();
         this.#dialer.announced(closing);
         lifecycle.tell("closing", closing);
       },
@@ -229,6 +231,8 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     this.#userId = ready.userId;
     this.#confirmations.begin(ready.position.offset, ready.limits.windowMessages);
     this.#inbox.begin(ready);
+    // The last confirmation of the connection before may have been lost with it.
+    if (ready.position.offset > 0) this.#stream.confirm(ready.position.offset);
     // Also where nothing moved: who we are thought to be may have another name in this token.
     positions.keep(ready.userId, this.#inbox.position ?? ready.position);
     this.#dialer.accepted();

@@ -73,6 +73,7 @@ export class Dialer {
   /** The server said that it will end the connection; what counts is that it does. */
   announced(closing: Closing): void {
     this.#closing = closing;
+    if (this.#status === "online") this.#enter("offline");
   }
 
   /** Leaves this connection and dials again: at once, or after the wait for what went wrong. */

@@ -27,10 +27,12 @@ export interface StreamListener {
 
 const FAREWELL_MS = 1_000;
 
-const isReady = (value: unknown): value is Ready => {
+const isReady = (value: unknown, ownSession: string): value is Ready => {
   try {
     if (!isRecord(value)) return false;
-    const { userId, secret, position, head, limits } = value;
+    const { userId, secret, session, position, head, limits } = value;
+    // Anything else was relayed by the application from a client that cannot know our session.
+    if (session !== ownSession) return false;
     parsePosition(position);
     parsePosition(head);
     // A closing without a secret comes before `ready`, so the empty secret is nobody's.
@@ -59,7 +61,7 @@ export class Stream {
   readonly #unlisten: () => void;
   #secret: string | undefined;
 
-  constructor(socket: Socket, listener: StreamListener) {
+  constructor(socket: Socket, session: string, listener: StreamListener) {
     this.#socket = socket;
     const ours =
       (take: SocketHandler): SocketHandler =>
@@ -70,7 +72,7 @@ export class Stream {
     this.#unlisten = listen(socket, {
       [EVENTS.ready]: (ready) => {
         // Only the first one counts: a later one could be relayed by the application.
-        if (this.isReady || !isReady(ready)) return;
+        if (this.isReady || !isReady(ready, session)) return;
         this.#secret = ready.secret;
         listener.ready(ready);
       },

@@ -102,6 +102,7 @@ export class FakeServer {
           userId: this.userId,
           secret,
           device: auth.usercast?.device ?? "",
+          session: auth.usercast?.session ?? "",
           position: start,
           head: this.positionAt(this.log.length),
           read: 0,

@@ -48,6 +48,8 @@ export interface Ready {
   /** The first argument of every later event of ours on this connection, so that no relayed event can pose as ours. */
   readonly secret: string;
   readonly device: string;
+  /** The session of the hello, which only this client and the server know: a relayed `ready` cannot pose as ours either. */
+  readonly session: string;
   /** Where this connection starts: the first message it is sent comes after this place. */
   readonly position: Position;
   /** The newest message of the mailbox. */

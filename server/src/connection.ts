@@ -146,7 +146,9 @@ export class Connection implements LinkListener {
     const position = await this.#positionAt(offset, state);
     if (this.#state !== "joining") return;
     this.#epoch = state.epoch;
-    this.#start = this.#sent = this.#confirmed = this.#pinged = offset;
+    this.#start = this.#sent = this.#pinged = offset;
+    // A position the client brought moves no cursor; that it holds, the client may confirm.
+    this.#confirmed = Math.min(offset, state.device?.delivered ?? offset);
     this.#known = Math.max(this.#known, state.head.offset);
     this.#deviceKnown = state.device !== undefined;
     if (!this.plain) {
@@ -154,6 +156,7 @@ export class Connection implements LinkListener {
         userId,
         secret: this.info.secret,
         device,
+        session: this.info.session ?? "",
         position,
         head: state.head,
         read: state.user.read,

@@ -73,7 +73,7 @@ export class Receipts {
 
   /** Begins to follow a message that was just accepted. */
   async follow(followed: Followed): Promise<void> {
-    const { broker, maxPending, onError } = this.#options;
+    const { broker, maxPending } = this.#options;
     const { recipient } = followed;
     while (this.#pending >= maxPending) this.#giveUpOldest();
     let follower = this.#followers.get(recipient);

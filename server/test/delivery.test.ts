@@ -79,6 +79,24 @@ test("a session that was there before the first message gets it when it comes ba
   expect(back.missed).toEqual([]);
 });
 
+test("a confirmation that was lost with its connection can be given again on the next", async () => {
+  const broker = memory({ quiet: true });
+  const { users, url } = await start({ broker, cursorIntervalMs: 0 });
+  const first = await wire(url, "ana");
+  for (const i of numbers(3)) await users.to("ana").send(i);
+  await vi.waitFor(() => expect(first.messages.length).toBe(3));
+  await first.socket.emitWithAck(EVENTS.ack, 1);
+  first.socket.disconnect();
+  const back = await wire(url, "ana", {
+    position: first.messages.at(-1) && { ...first.ready.position, ...first.messages.at(-1)?.meta },
+  });
+  expect(back.ready.position.offset).toBe(3);
+  const delivered = async (): Promise<number | undefined> => (await broker.position("ana", "phone")).device?.delivered;
+  expect(await delivered()).toBe(1);
+  await back.socket.emitWithAck(EVENTS.ack, 3);
+  await vi.waitFor(async () => expect(await delivered()).toBe(3));
+});
+
 test("a position of another epoch, beyond the head, or of another time is told what it missed", async () => {
   const { users, url } = await start();
   for (const i of numbers(5)) await users.to("ana").send(i);
