@@ -46,7 +46,7 @@ const SENTENCES = {
   INVALID_USER_ID: "A user id has 1 to 512 bytes and no control characters",
   PAYLOAD_TOO_LARGE: "It is larger than the server accepts",
   OUTBOX_FULL: "Too many messages wait already",
-  SEND_EXPIRED: "No server took it in time",
+  SEND_EXPIRED: "No server confirmed it in time, so it may have been accepted or not",
   CLIENT_CLOSED: "This window is no longer connected",
   RATE_LIMITED: "Too many in a short time",
 };
@@ -83,8 +83,8 @@ export function missedWords({ after, before, reason }) {
   if (reason === "rewound") return "The server lost the newest part of the mailbox. It goes on from what is left.";
   const count = before - after - 1;
   const which = count === 1 ? `offset ${after + 1}` : `offsets ${after + 1} to ${before - 1}`;
-  const why = reason === "expired" ? "expired before it could be delivered" : "had to make room for newer ones";
-  return `${plural(count, "message", "messages")} (${which}) will not come: ${count === 1 ? why : why.replace("it could", "they could")}.`;
+  const why = reason === "expired" ? "expired before delivery" : "had to make room for newer ones";
+  return `${plural(count, "message", "messages")} (${which}) will not come: ${why}.`;
 }
 
 /** Data as it is shown: text as it is, everything else as JSON. */
