@@ -21,7 +21,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "core", include: ["{protocol,client,server,standalone}/{src,test}/**/*.test.ts"] },
+        test: {
+          name: "core",
+          sequence: { groupOrder: 0 },
+          include: ["{protocol,client,server,standalone}/{src,test}/**/*.test.ts"],
+        },
       },
       {
         extends: true,
@@ -30,11 +34,13 @@ export default defineConfig({
           include: ["conformance/**/*.test.ts", "examples/**/*.test.ts"],
           testTimeout: 120_000,
           fileParallelism: false,
+          // With the machine to themselves: what they wait for is other processes.
+          sequence: { groupOrder: 1 },
         },
       },
       {
         extends: true,
-        test: { name: "scripts", include: ["scripts/**/*.test.ts"], testTimeout: 120_000 },
+        test: { name: "scripts", include: ["scripts/**/*.test.ts"], testTimeout: 120_000, sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 const APT = "/usr/bin/apt-get";
 
 const NEEDS = [
+  { packages: ["curl"], isHere: () => existsSync("/usr/bin/curl") },
   { packages: ["chromium"], isHere: () => existsSync("/usr/bin/chromium") },
   {
     packages: ["python3-socketio", "python3-websocket", "python3-requests"],

@@ -88,7 +88,8 @@ async function startWithBroker(config: ServerConfig, log: Logger, pagesDir: stri
   const stop = async (): Promise<void> => {
     const closed = listening.close();
     await users.close();
-    await io.close();
+    // It waits for every client to answer, and one behind a dead network never does.
+    await Promise.race([io.close(), setTimeout(LINGER_MS)]);
     await broker.close();
     await finishAnswers(http, closed);
     for (const socket of sockets) socket.destroy();

@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { within } from "./wait.ts";
+
+/** The built server; `USERCAST_BIN` names another one to put under test. */
+const EXECUTABLE = process.env["USERCAST_BIN"] ?? fileURLToPath(new URL("../../standalone/bin/usercast.js", import.meta.url));
+
+/** The end of what a server wrote on standard error, at most. */
+const MAX_LOG_LENGTH = 16_384;
+
+/** How a `TestServer` is started. */
+export interface ServerOptions {
+  /** @default 0, a free one */
+  readonly port?: number;
+  /** Arguments after the port and the folder. */
+  readonly args?: readonly string[];
+  /** Environment beside `PATH` and the like; settings of the tests' own environment never reach the server. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+// A run that is interrupted leaves no server behind either.
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** The real, built server as a process of its own, with a folder of its own. */
+export class TestServer {
+  readonly dataDir: string;
+  readonly #options: ServerOptions;
+  #child: ChildProcess | undefined;
+  #port: number;
+  #log = "";
+
+  private constructor(dataDir: string, options: ServerOptions) {
+    this.dataDir = dataDir;
+    this.#options = options;
+    this.#port = options.port ?? 0;
+  }
+
+  /** Starts a server and waits until it says where it listens. */
+  static async start(options: ServerOptions = {}): Promise<TestServer> {
+    const server = new TestServer(await mkdtemp(join(tmpdir(), "usercast-test-")), options);
+    try {
+      await server.#spawn();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** By number: `localhost` would be tried on two addresses. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** The end of the log, for a test that failed. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get alive(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Memory of the process's own that is in use now, in bytes; pages of the store that the kernel caches do not count. */
+  get memoryBytes(): number {
+    const status = readFileSync(`/proc/${this.#child?.pid}/status`, "utf8");
+    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024;
+  }
+
+  /** Asks it to stop, as a service manager does; resolves with its exit code. */
+  async stop(): Promise<number | null> {
+    return this.#end("SIGTERM");
+  }
+
+  /** `kill -9`. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** Starts it again on the same port and folder, after `stop` or `kill`. */
+  async restart(): Promise<void> {
+    await this.#spawn();
+  }
+
+  /** Ends the process, if it lives, and removes its folder. */
+  async close(): Promise<void> {
+    if (this.alive) await this.kill();
+    await rm(this.dataDir, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || !this.alive) throw new Error(`The server is not running.\n${this.#log}`);
+    const exited = once(child, "exit");
+    child.kill(signal);
+    const [code] = (await within(`the server ends after ${signal}`, exited)) as [number | null];
+    return code;
+  }
+
+  async #spawn(): Promise<void> {
+    if (!existsSync(EXECUTABLE)) throw new Error(`${EXECUTABLE} is missing; run "npm run build".`);
+    const { args = [], env = {} } = this.#options;
+    const inherited = Object.entries(process.env).filter(([name]) => !/^(USERCAST_|NODE_|VITEST|PORT$)/.test(name));
+    const child = spawn(process.execPath, [EXECUTABLE, ...args, "--port", String(this.#port), "--data", this.dataDir], {
+      env: { ...Object.fromEntries(inherited), ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#log = (this.#log + text).slice(-MAX_LOG_LENGTH);
+    });
+    this.#port = await within(
+      "the server says where it listens",
+      portOf(child, () => this.#log),
+    );
+  }
+}
+
+/** The port in the first lines a server prints. */
+function portOf(child: ChildProcess, log: () => string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let output = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      if (output.length < MAX_LOG_LENGTH) output += text;
+      const port = /\bhttp:\/\/[^\s/]+:(\d+)/.exec(output)?.[1];
+      if (port !== undefined) resolve(Number(port));
+    });
+    child.once("error", reject);
+    child.once("close", (code) => reject(new Error(`The server ended at its start with code ${code}.\n${log()}`)));
+  });
+}
+
+/**
+ * A free port outside the range the kernel takes for outgoing connections. For servers that are started again on their
+ * port: while they are down, a client that dials could otherwise be given that very port, and keep it.
+ */
+export async function steadyPort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = 12_000 + Math.floor(Math.random() * 18_000);
+    const probe = createServer();
+    const free = await new Promise<boolean>((resolve) => {
+      probe.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+  throw new Error("No port is free.");
+}
