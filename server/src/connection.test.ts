@@ -1,4 +1,4 @@
-import { EVENTS } from "@usercast/protocol";
+import { EVENTS, type Position } from "@usercast/protocol";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { memory } from "./broker/memory.ts";
 import { systemClock } from "./clock.ts";
@@ -56,7 +56,7 @@ function closeGate(): { readonly open: () => void } {
   return gate;
 }
 
-async function connect(): Promise<Connection> {
+async function connect(claim?: Position): Promise<Connection> {
   const read = async (userId: string, after: number, limit: number): Promise<Page> => {
     if (failReads) throw new Error("the disk is on fire");
     const page = await broker.read(userId, after, limit);
@@ -75,7 +75,15 @@ async function connect(): Promise<Connection> {
     pageMessages: 10,
     pingIntervalMs: 1_000,
   };
-  const info = { userId: "ana", device: "phone", session: "s", socketId: "1", connectedAt: 0, secret: "secret" };
+  const info = {
+    userId: "ana",
+    device: "phone",
+    session: "s",
+    socketId: "1",
+    connectedAt: 0,
+    secret: "secret",
+    ...(claim && { claim }),
+  };
   const connection = new Connection(info, false, { link, context, listener });
   await broker.subscribe("ana", hints(connection));
   return connection;
@@ -105,7 +113,7 @@ test("an entry that arrives while the log is read is not forgotten", async () =>
   const connection = await connect();
   await send();
   const { open } = closeGate();
-  await connection.join(undefined);
+  await connection.join();
   // The read under way answers with what was there when it was asked.
   await send();
   expect(link.data).toEqual([]);
@@ -116,17 +124,28 @@ test("an entry that arrives while the log is read is not forgotten", async () =>
 
 test("an entry that arrives while the start is looked for is not forgotten", async () => {
   const connection = await connect();
-  const joined = connection.join(undefined);
+  const joined = connection.join();
   await send();
   await joined;
   await vi.waitFor(() => expect(link.data).toEqual([1]));
+});
+
+test("a hint of a life that ended before the start was found is no reason to read for ever", async () => {
+  const connection = await connect();
+  await send();
+  await send();
+  await broker.purge("ana");
+  await connection.join();
+  await vi.waitFor(() => expect(connection.state).toBe("live"));
+  await send();
+  await vi.waitFor(() => expect(link.data).toEqual([3]));
 });
 
 test("an interruption while the log is read makes it read again", async () => {
   const connection = await connect();
   await send();
   const { open } = closeGate();
-  await connection.join(undefined);
+  await connection.join();
   // Accepted while the subscription was down: nobody hints at it.
   deaf = true;
   await send();
@@ -137,7 +156,7 @@ test("an interruption while the log is read makes it read again", async () => {
 
 test("a gap is read back from the log", async () => {
   const connection = await connect();
-  await connection.join(undefined);
+  await connection.join();
   await vi.waitFor(() => expect(connection.state).toBe("live"));
   deaf = true;
   await send();
@@ -150,7 +169,7 @@ test("a gap is read back from the log", async () => {
 test("an epoch that changes under a live connection closes it, to come back", async () => {
   const connection = await connect();
   await send();
-  await connection.join(undefined);
+  await connection.join();
   await vi.waitFor(() => expect(connection.state).toBe("live"));
   await broker.purge("ana");
   await send();
@@ -158,18 +177,41 @@ test("an epoch that changes under a live connection closes it, to come back", as
   expect(link.frames.at(-1)).toMatchObject([EVENTS.closing, "secret", { code: "EPOCH_CHANGED", reconnect: true }]);
 });
 
+test("a life that begins while the start is looked for is no rewound log", async () => {
+  const connection = await connect();
+  await send();
+  const { epoch, head } = await broker.position("ana", "phone");
+  const returning = await connect({ epoch, offset: head.offset, at: head.at });
+  const { position } = broker;
+  const spy = vi.spyOn(broker, "position").mockImplementation(async (...args) => {
+    const state = await position.apply(broker, args);
+    await broker.purge("ana");
+    return state;
+  });
+  await returning.join();
+  spy.mockRestore();
+  expect(link.frames).toMatchObject([[EVENTS.closing, "", { code: "EPOCH_CHANGED" }]]);
+  expect([connection.state, returning.state]).toEqual(["joining", "closed"]);
+});
+
+test("who is sent away before it was told a secret is told why without one", async () => {
+  const connection = await connect();
+  connection.close("UNAVAILABLE", true);
+  expect(link.frames).toMatchObject([[EVENTS.closing, "", { code: "UNAVAILABLE", reconnect: true }]]);
+});
+
 test("a log that cannot be read closes the connection, to come back", async () => {
   const connection = await connect();
   await send();
   failReads = true;
-  await connection.join(undefined);
+  await connection.join();
   await vi.waitFor(() => expect(link.closed).toEqual({ comeBack: true }));
   expect(connection.state).toBe("closed");
 });
 
 test("a congested link is given no messages and no signals until there is room", async () => {
   const connection = await connect();
-  await connection.join(undefined);
+  await connection.join();
   await vi.waitFor(() => expect(connection.state).toBe("live"));
   link.congested = true;
   await send();

@@ -72,13 +72,14 @@ export class Connection implements LinkListener {
 
   #state: ConnectionState = "joining";
   #epoch = "";
-  #start = 0;
   /** The newest offset this connection was given, pushed or told as missed. */
   #sent = 0;
   /** Everything up to here has arrived. */
   #confirmed = 0;
   /** The newest offset anyone has hinted at. */
   #known = 0;
+  /** The last hint before the start was known: it counts only if it is of the epoch the connection then begins in. */
+  #hint: { readonly epoch: string; readonly offset: number } | undefined;
   #reading = false;
   /** Whether hints may have been lost since the last read began. */
   #stale = false;
@@ -114,11 +115,6 @@ export class Connection implements LinkListener {
     return this.#epoch;
   }
 
-  /** The offset it began at. */
-  get start(): number {
-    return this.#start;
-  }
-
   get sent(): number {
     return this.#sent;
   }
@@ -127,31 +123,43 @@ export class Connection implements LinkListener {
     return this.#confirmed;
   }
 
+  /** The newest offset it is to be given, as far as is known; never below `sent`. */
+  get due(): number {
+    return Math.max(this.#known, this.#sent);
+  }
+
   /**
    * Finds the start and begins to deliver. The subscription MUST be confirmed before: what is accepted from now on is
    * then either in a read or hinted at.
    *
-   * @param debt what broken plain connections of the user still owe, for a plain connection to take over
+   * @param begin for a plain connection: where it begins instead of at `offset`, by what its user's other connections owe
    */
-  async join(debt: number | undefined): Promise<void> {
+  async join(begin?: (epoch: string, offset: number) => number): Promise<void> {
     const { broker } = this.#context;
     const { userId, device, claim } = this.info;
     const state = await broker.position(userId, device);
     const isComparable = claim !== undefined && claim.epoch === state.epoch && claim.offset > 0;
     const page = isComparable ? await broker.read(userId, claim.offset - 1, 1) : undefined;
+    if (page !== undefined && page.epoch !== state.epoch) {
+      // A new life began between the two answers: nothing was rewound.
+      this.close("EPOCH_CHANGED", true);
+      return;
+    }
     const isVoid = claim !== undefined && (claim.epoch !== state.epoch || (page !== undefined && contradicts(claim, page)));
     const first = isVoid ? (await broker.read(userId, 0, 1)).entries[0]?.offset : undefined;
     const start = startOf(state, claim, page, first ?? state.head.offset + 1);
-    const offset = Math.min(start.offset, debt ?? start.offset);
-    const position = await this.#positionAt(offset, state);
+    const position = this.plain ? undefined : await this.#positionAt(start.offset, state);
     if (this.#state !== "joining") return;
+    // Nothing waits from here on, so that no cursor moves between this choice and the connection's having made it.
+    const offset = begin?.(state.epoch, start.offset) ?? start.offset;
     this.#epoch = state.epoch;
-    this.#start = this.#sent = this.#pinged = offset;
+    this.#sent = this.#pinged = offset;
     // A position the client brought moves no cursor; that it holds, the client may confirm.
-    this.#confirmed = Math.min(offset, state.device?.delivered ?? offset);
-    this.#known = Math.max(this.#known, state.head.offset);
+    this.#confirmed = claim === undefined ? offset : Math.min(offset, state.device?.delivered ?? offset);
+    this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
+    this.#hint = undefined;
     this.#deviceKnown = state.device !== undefined;
-    if (!this.plain) {
+    if (position !== undefined) {
       const ready: Ready = {
         userId,
         secret: this.info.secret,
@@ -171,8 +179,11 @@ export class Connection implements LinkListener {
   /** A durable entry was accepted. */
   entry(entry: Entry, epoch: string): void {
     if (this.#state === "closed") return;
+    if (this.#state === "joining") {
+      this.#hint = { epoch, offset: entry.offset };
+      return;
+    }
     this.#known = Math.max(this.#known, entry.offset);
-    if (this.#state === "joining") return;
     if (epoch !== this.#epoch) {
       this.close("EPOCH_CHANGED", true);
       return;
@@ -213,7 +224,9 @@ export class Connection implements LinkListener {
   close(code: ErrorCode, reconnect: boolean, message: string = ERRORS[code].message): void {
     if (this.#state === "closed") return;
     const closing: Closing = { code, message, reconnect };
-    this.#link.send(controlFrame(EVENTS.closing, this.plain ? "" : this.info.secret, closing));
+    // Before `ready` the client knows no secret.
+    const secret = this.plain || this.#state === "joining" ? "" : this.info.secret;
+    this.#link.send(controlFrame(EVENTS.closing, secret, closing));
     this.gone();
     this.#link.close(reconnect);
   }
@@ -246,7 +259,6 @@ export class Connection implements LinkListener {
     const { claim, userId } = this.info;
     if (offset === 0) return { epoch, offset, at: 0 };
     if (offset === head.offset) return head;
-    if (this.plain) return { epoch, offset, at: 0 };
     if (claim?.epoch === epoch && claim.offset === offset) return claim;
     const next = (await this.#context.broker.read(userId, offset - 1, 1)).entries[0];
     return { epoch, offset, at: next?.offset === offset ? next.at : (next ?? head).at - 1 };
@@ -277,6 +289,12 @@ export class Connection implements LinkListener {
     if (!this.#confirmable || this.#window.length === 0) return true;
     const { windowMessages, windowBytes } = this.#context;
     return this.#window.length < windowMessages && this.#windowBytes + bytes <= windowBytes;
+  }
+
+  /** No more than there is room for: a client that confirms one by one must not have a whole page read for each. */
+  get #pageLimit(): number {
+    const { pageMessages, windowMessages } = this.#context;
+    return this.#confirmable ? Math.min(pageMessages, windowMessages - this.#window.length) : pageMessages;
   }
 
   #push(entry: Entry): void {
@@ -319,7 +337,7 @@ export class Connection implements LinkListener {
     try {
       while (this.#state === "catching-up" && this.#hasRoomFor(0)) {
         this.#stale = false;
-        const page = await this.#context.broker.read(this.info.userId, this.#sent, this.#context.pageMessages);
+        const page = await this.#context.broker.read(this.info.userId, this.#sent, this.#pageLimit);
         if (this.#state !== "catching-up") return;
         if (page.epoch !== this.#epoch) {
           this.close("EPOCH_CHANGED", true);

@@ -57,6 +57,17 @@ test("what the store refuses is reported and written at the next interval, unles
   await vi.waitFor(() => expect(written).toEqual(["ana/phone/e/2"]));
 });
 
+test("what the store refused is not forgotten for another session that has come less far", async () => {
+  const cursors = writer();
+  failures = [new Error("full")];
+  cursors.moved("ana", "phone", "e", 5);
+  const refused = cursors.flush("ana");
+  cursors.moved("ana", "phone", "e", 3);
+  await refused;
+  await cursors.flush("ana");
+  expect(written).toEqual(["ana/phone/e/5"]);
+});
+
 test("while the store fails, no more users wait than allowed", async () => {
   const cursors = writer(2);
   for (const user of ["a", "b", "c"]) cursors.moved(user, "phone", "e", 1);

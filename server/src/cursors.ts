@@ -80,8 +80,9 @@ export class CursorWriter {
         await broker.advance(userId, device, epoch, { delivered });
       } catch (error) {
         onError(error);
-        // Waits for the next interval, unless something newer already does.
-        if (!this.#waiting.get(userId)?.has(device)) this.moved(userId, device, epoch, delivered);
+        // Waits for the next interval, unless something of a newer life already does.
+        const newer = this.#waiting.get(userId)?.get(device);
+        if (newer === undefined || newer.epoch === epoch) this.moved(userId, device, epoch, delivered);
       }
     });
     await Promise.all(writes);

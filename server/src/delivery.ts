@@ -74,8 +74,7 @@ export class Delivery implements ConnectionListener {
     try {
       await this.#subscribe(group);
       await this.#cursors.flush(userId);
-      await connection.join(connection.plain ? group.debt : undefined);
-      if (connection.plain && connection.state !== "closed") group.takeDebtOver(connection.start);
+      await connection.join(connection.plain ? (epoch, offset) => group.beginPlain(epoch, offset) : undefined);
     } catch (error) {
       this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
@@ -91,9 +90,8 @@ export class Delivery implements ConnectionListener {
 
   onConfirmed(connection: Connection): void {
     const { userId, device } = connection.info;
-    const group = this.hub.get(userId);
-    const delivered = connection.plain && group !== undefined ? group.plainCursor() : connection.confirmed;
-    this.#cursors.moved(userId, device, connection.epoch, delivered);
+    const delivered = connection.plain ? this.hub.get(userId)?.plainCursor(connection.epoch) : connection.confirmed;
+    if (delivered !== undefined) this.#cursors.moved(userId, device, connection.epoch, delivered);
   }
 
   onMissed(connection: Connection, missed: Missed): void {

@@ -6,33 +6,44 @@ import { plainCursor } from "./resume.ts";
 export class UserConnections implements MailboxListener {
   readonly userId: string;
   readonly all = new Set<Connection>();
+  /** The life of the mailbox that debt and cursor are about. */
+  #epoch = "";
   /** The lowest confirmed offset of broken plain connections, until the next one takes their debt over. */
   #debt: number | undefined;
+  /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
+  #reached = 0;
 
   constructor(userId: string) {
     this.userId = userId;
   }
 
-  get debt(): number | undefined {
-    return this.#debt;
+  /**
+   * Where a plain connection begins when the broker's cursor is at `offset`. It takes over what broken ones owe: that is its
+   * own from now on.
+   */
+  beginPlain(epoch: string, offset: number): number {
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      this.#debt = undefined;
+      this.#reached = 0;
+    }
+    const start = Math.min(Math.max(offset, this.#reached), this.#debt ?? Number.POSITIVE_INFINITY);
+    this.#debt = undefined;
+    return start;
   }
 
-  /** A plain connection began at `offset`: what is owed after that is its own from now on. */
-  takeDebtOver(offset: number): void {
-    if (this.#debt !== undefined && offset <= this.#debt) this.#debt = undefined;
-  }
-
-  /** Takes a connection out; what a plain one was pushed and had not confirmed stays owed. */
+  /** Takes a connection out; what was due to a plain one and is not confirmed stays owed. */
   remove(connection: Connection): void {
     this.all.delete(connection);
-    if (connection.plain && connection.confirmed < connection.sent) {
-      this.#debt = Math.min(this.#debt ?? connection.confirmed, connection.confirmed);
-    }
+    const { plain, epoch, confirmed, due } = connection;
+    if (plain && epoch === this.#epoch && confirmed < due) this.#debt = Math.min(this.#debt ?? confirmed, confirmed);
   }
 
-  /** How far the device that all plain connections share has come. */
-  plainCursor(): number {
-    return plainCursor(this.#plain(), this.#debt);
+  /** How far the device that all plain connections share has come in a life of the mailbox; nothing for a life that is over. */
+  plainCursor(epoch: string): number | undefined {
+    if (epoch !== this.#epoch) return undefined;
+    this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debt));
+    return this.#reached;
   }
 
   entry(entry: Entry, epoch: string): void {
@@ -50,7 +61,9 @@ export class UserConnections implements MailboxListener {
   cursors(_device: string, _cursors: Cursors): void {}
 
   *#plain(): Iterable<Connection> {
-    for (const connection of this.all) if (connection.plain && connection.state !== "joining") yield connection;
+    for (const connection of this.all) {
+      if (connection.plain && connection.state !== "joining" && connection.epoch === this.#epoch) yield connection;
+    }
   }
 }
 

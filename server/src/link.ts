@@ -103,6 +103,8 @@ export class SocketLink implements Link {
   /** Starts to tell `listener`; heartbeats only where they are what confirms. */
   listen(listener: LinkListener, heartbeats: boolean): void {
     this.#listener = listener;
+    // What was marked for the listener before says nothing about this one, whose offsets are another mailbox's.
+    this.#marks.length = 0;
     if (heartbeats) this.#heartbeats.links.add(this);
   }
 
@@ -112,6 +114,8 @@ export class SocketLink implements Link {
     this.#engine.off("flush", this.#onFlush);
     this.#heartbeats.links.delete(this);
     this.#stopAwaiting();
+    // A look that is under way must not begin to wait again.
+    this.#stopAwaiting = () => {};
   }
 
   send(frame: Frame): void {

@@ -66,6 +66,7 @@ export class Receipts {
   readonly #options: ReceiptsOptions;
   readonly #followers = new Map<string, Follower>();
   #pending = 0;
+  #closed = false;
 
   constructor(options: ReceiptsOptions) {
     this.#options = options;
@@ -75,6 +76,8 @@ export class Receipts {
   async follow(followed: Followed): Promise<void> {
     const { broker, maxPending } = this.#options;
     const { recipient } = followed;
+    // A send may be accepted while the server detaches.
+    if (this.#closed) return;
     while (this.#pending >= maxPending) this.#giveUpOldest();
     let follower = this.#followers.get(recipient);
     if (follower === undefined) {
@@ -93,6 +96,7 @@ export class Receipts {
 
   /** Ends every subscription. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#followers].map(([recipient, follower]) => this.#giveUp(recipient, follower)));
   }
 

@@ -145,7 +145,8 @@ export class Registration {
       connectedAt: options.clock.now(),
       secret: randomBytes(12).toString("base64url"),
       ...(this.#hello === undefined ? {} : { session: this.#hello.session }),
-      ...(this.#hello?.position === undefined ? {} : { claim: this.#hello.position }),
+      // The place a client brings is in the mailbox of the user it came as.
+      ...(this.#hello?.position === undefined || this.#connection !== undefined ? {} : { claim: this.#hello.position }),
     };
     const connection = delivery.add(info, this.#link, plain);
     this.#connection = connection;
@@ -156,10 +157,11 @@ export class Registration {
   /** @throws UsercastError `TOKEN_EXPIRED` when that is already so */
   #expireAt({ expiresAt }: Identity): void {
     const { clock } = this.#context.options;
+    // Before anything is changed: an identity that has expired must not end the watch over the one that holds.
+    if (expiresAt !== undefined && expiresAt <= clock.now()) throw new UsercastError("TOKEN_EXPIRED");
     this.#expiryTimer?.();
     this.#expiryTimer = undefined;
     if (expiresAt === undefined) return;
-    if (expiresAt <= clock.now()) throw new UsercastError("TOKEN_EXPIRED");
     const look = (): void => {
       // A timer ends early where the time is further away than it can count.
       if (expiresAt > clock.now()) this.#expiryTimer = clock.after(expiresAt - clock.now(), look);
@@ -260,8 +262,10 @@ export class Registration {
   };
 
   readonly #onAny = (event: string, ...args: readonly unknown[]): void => {
-    if (this.#registeredUser() !== undefined) this.#context.onEvent(this, event, args);
-    else if (this.#early !== undefined && this.#early.length < MAX_EARLY_EVENTS) this.#early.push([event, args]);
+    // As long as some wait, later ones wait behind them.
+    if (this.#early === undefined) {
+      if (this.#registeredUser() !== undefined) this.#context.onEvent(this, event, args);
+    } else if (this.#early.length < MAX_EARLY_EVENTS) this.#early.push([event, args]);
   };
 
   readonly #onDisconnect = (): void => this.#end();

@@ -125,13 +125,13 @@ test("holes cover exactly what lies between, each offset once, with the reason i
 });
 
 test("the plain cursor never passes what any plain connection owes, and reaches what all have confirmed", () => {
-  const progress = fc.tuple(fc.nat(20), fc.nat(20)).map(([confirmed, more]) => ({ confirmed, sent: confirmed + more }));
+  const progress = fc.tuple(fc.nat(20), fc.nat(20)).map(([confirmed, more]) => ({ confirmed, due: confirmed + more }));
   fc.assert(
     fc.property(fc.array(progress), fc.option(fc.nat(20), { nil: undefined }), (connections, broken) => {
       const cursor = plainCursor(connections, broken);
-      for (const { sent, confirmed } of connections) if (sent > confirmed) expect(cursor).toBeLessThanOrEqual(confirmed);
+      for (const { due, confirmed } of connections) if (due > confirmed) expect(cursor).toBeLessThanOrEqual(confirmed);
       if (broken !== undefined) expect(cursor).toBeLessThanOrEqual(broken);
-      else if (connections.every(({ sent, confirmed }) => sent === confirmed)) {
+      else if (connections.every(({ due, confirmed }) => due === confirmed)) {
         expect(cursor).toBe(Math.max(0, ...connections.map(({ confirmed }) => confirmed)));
       }
     }),

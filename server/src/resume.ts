@@ -58,24 +58,24 @@ export function holes(after: number, before: number, trimmed: number): readonly 
   return found;
 }
 
-/** What a plain connection was pushed, and what of it a heartbeat has confirmed. */
+/** How far a plain connection is to come, and how far heartbeats have confirmed that it has. */
 export interface Progress {
-  readonly sent: number;
+  readonly due: number;
   readonly confirmed: number;
 }
 
 /**
- * The cursor that all plain connections of a user share: it never passes what one of them was pushed and has not confirmed,
- * alive or broken.
+ * The cursor that all plain connections of a user share: it never passes what one of them was pushed, or is about to be
+ * pushed, and has not confirmed, alive or broken.
  *
  * @param broken the lowest confirmed offset of broken connections whose debt nobody has taken over
  */
 export function plainCursor(connections: Iterable<Progress>, broken: number | undefined): number {
   let furthest = 0;
   let owed = broken ?? Number.POSITIVE_INFINITY;
-  for (const { sent, confirmed } of connections) {
+  for (const { due, confirmed } of connections) {
     furthest = Math.max(furthest, confirmed);
-    if (confirmed < sent) owed = Math.min(owed, confirmed);
+    if (confirmed < due) owed = Math.min(owed, confirmed);
   }
   return Math.min(furthest, owed);
 }

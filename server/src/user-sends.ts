@@ -1,4 +1,12 @@
-import { isRecord, parseIdempotencyKey, parseUserId, type SendAnswer, type SendRequest, UsercastError } from "@usercast/protocol";
+import {
+  isRecord,
+  parseEvent,
+  parseIdempotencyKey,
+  parseUserId,
+  type SendAnswer,
+  type SendRequest,
+  UsercastError,
+} from "@usercast/protocol";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import type { ResolvedOptions } from "./options.ts";
 import type { Receipts } from "./receipts.ts";
@@ -7,17 +15,20 @@ import type { Sender, SendSettings } from "./send.ts";
 const FIELDS: ReadonlySet<string> = new Set(["to", "event", "data", "key", "ttl", "volatile"]);
 
 /**
- * A `usercast:send` as the wire wants it. What its fields hold is checked where it is used.
- * @throws UsercastError `INVALID_REQUEST`, `INVALID_USER_ID` or `INVALID_IDEMPOTENCY_KEY`
+ * A `usercast:send` as the wire wants it: what `authorize` is shown has the types it says. The rest is checked where it is used.
+ * @throws UsercastError `INVALID_REQUEST`, `INVALID_USER_ID`, `INVALID_EVENT`, `RESERVED_EVENT` or `INVALID_IDEMPOTENCY_KEY`
  */
 function parseRequest(value: unknown): SendRequest {
-  if (!isRecord(value)) throw new UsercastError("INVALID_REQUEST", "A send is an object with to, event, data and key.");
-  const unknown = Object.keys(value).filter((name) => !FIELDS.has(name));
-  if (unknown.length > 0) throw new UsercastError("INVALID_REQUEST", `Unknown field: ${unknown.join(", ").slice(0, 100)}.`);
+  // A view of binary data has a field for each of its bytes.
+  if (!isRecord(value) || ArrayBuffer.isView(value))
+    throw new UsercastError("INVALID_REQUEST", "A send is an object with to, event, data and key.");
+  const unknown = Object.keys(value).find((name) => !FIELDS.has(name));
+  if (unknown !== undefined) throw new UsercastError("INVALID_REQUEST", `Unknown field: ${unknown.slice(0, 100)}.`);
   const { volatile } = value;
   if (volatile !== undefined && typeof volatile !== "boolean")
     throw new UsercastError("INVALID_REQUEST", "volatile is true or false.");
   const to = parseUserId(value["to"]);
+  parseEvent(value["event"]);
   if (volatile !== true) parseIdempotencyKey(value["key"]);
   return { ...(value as unknown as SendRequest), to };
 }
@@ -53,7 +64,8 @@ export class UserSends {
     const request = parseRequest(value);
     const { to, event, data = null, key, ttl } = request;
     const granted = await authorize(from, to, event, data);
-    if (granted === false) throw new UsercastError("FORBIDDEN");
+    // Whatever is neither yes nor a grant is a no: a function that forgot to answer allows nothing.
+    if (granted !== true && !isRecord(granted)) throw new UsercastError("FORBIDDEN");
     const settings: SendSettings = {
       from,
       ...(key === undefined ? {} : { idempotencyKey: key }),

@@ -1,6 +1,7 @@
 import { SignJWT } from "jose";
 import { expect, test, vi } from "vitest";
-import { jwt } from "../src/index.ts";
+import { memory } from "../src/broker/memory.ts";
+import { type Broker, jwt } from "../src/index.ts";
 import { ManualClock } from "../src/testing/manual-clock.ts";
 import { client, next, start, wire } from "./harness.ts";
 
@@ -57,6 +58,58 @@ test("tokens may come with register where that is switched on, and cannot be rep
   });
   expect((await users.presence("ana")).online).toBe(true);
   expect((await users.presence("bo")).online).toBe(false);
+});
+
+test("a token that has expired does not end the watch over the one that holds", async () => {
+  const clock = new ManualClock();
+  const lives: Readonly<Record<string, number>> = { fresh: 1_000, stale: -1 };
+  const verifyToken = async (token: string) => ({ userId: "ana", expiresAt: clock.now() + (lives[token] ?? 0) });
+  const authenticate = Object.assign(() => null, { verifyToken });
+  const { url } = await start({ authenticate, registerEvent: "register", clock });
+  const socket = client(url, { reconnection: false });
+  expect(await socket.emitWithAck("register", "fresh")).toEqual({ ok: true, userId: "ana" });
+  expect(await socket.emitWithAck("register", "stale")).toMatchObject({ error: { code: "TOKEN_EXPIRED" } });
+  const closing = next(socket, "usercast:closing");
+  clock.advance(1_000);
+  expect((await closing)[1]).toMatchObject({ code: "TOKEN_EXPIRED" });
+});
+
+test("what a user sends while the identity or the start is being looked for arrives in order", async () => {
+  const gate = (): { readonly promise: Promise<void>; readonly open: () => void } => {
+    let open = (): void => {};
+    const promise = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return { promise, open };
+  };
+  const [identity, position] = [gate(), gate()];
+  const asked = vi.fn();
+  const real = memory({ quiet: true });
+  const broker: Broker = new Proxy(real, {
+    get: (target, name: keyof Broker) => {
+      if (typeof target[name] !== "function") return target[name];
+      const call = (target[name] as (...args: unknown[]) => unknown).bind(target);
+      if (name !== "position") return call;
+      return async (...args: unknown[]) => {
+        asked();
+        await position.promise;
+        return call(...args);
+      };
+    },
+  });
+  const { io, users, url } = await start({ authenticate: () => identity.promise.then(() => "ana"), broker });
+  io.on("connection", (socket) => socket.on("heard", (answer: () => void) => answer()));
+  const seen: unknown[] = [];
+  users.on("chat", (_userId, data) => seen.push(data));
+  const socket = client(url);
+  socket.emit("chat", 1);
+  await socket.emitWithAck("heard");
+  identity.open();
+  await vi.waitFor(() => expect(asked).toHaveBeenCalled());
+  socket.emit("chat", 2);
+  await socket.emitWithAck("heard");
+  position.open();
+  await vi.waitFor(() => expect(seen).toEqual([1, 2]));
 });
 
 test("an identity of the handshake cannot be replaced by register", async () => {

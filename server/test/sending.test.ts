@@ -124,6 +124,29 @@ test("users send to users only where authorize allows it, and learn only what it
   expect((await users.mailbox("cy").read()).messages).toMatchObject([{ from: "bo" }]);
 });
 
+test("an authorize function that answers neither yes nor no allows nothing", async () => {
+  for (const answer of [undefined, null, 0, "", "yes"]) {
+    const { users, url } = await start({ authorize: () => answer as never });
+    const { socket } = await wire(url, "ana");
+    expect(await socket.emitWithAck(EVENTS.send, { to: "bo", event: "e", data: 1, key: "k" })).toMatchObject({
+      error: { code: "FORBIDDEN" },
+    });
+    expect((await users.mailbox("bo").read()).messages).toEqual([]);
+  }
+});
+
+test("an authorize function sees only what has the form of a send", async () => {
+  const shown: unknown[] = [];
+  const { url } = await start({ authorize: (...args) => shown.push(args) > 0 });
+  const { socket } = await wire(url, "ana");
+  for (const event of [7, {}, ["e"], undefined, "usercast:send"]) {
+    expect(await socket.emitWithAck(EVENTS.send, { to: "bo", event, data: 1, key: "k" })).toMatchObject({ ok: false });
+  }
+  const binary = await socket.emitWithAck(EVENTS.send, Buffer.alloc(1_000));
+  expect(binary).toMatchObject({ ok: false, error: { code: "INVALID_REQUEST" } });
+  expect(shown).toEqual([]);
+});
+
 test("a send of a user has a form, and another sender's key is another key", async () => {
   const { users, url } = await start({ authorize: () => true });
   const { socket } = await wire(url, "ana");

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import type { Connection } from "./connection.ts";
+import { UserConnections } from "./hub.ts";
+
+interface Plain {
+  state: Connection["state"];
+  confirmed: number;
+  due: number;
+}
+
+const group = new UserConnections("ana");
+
+/** A plain connection, as far as its group looks at it. */
+function plain(at: Plain, epoch = "e"): Connection {
+  const connection = { plain: true, epoch, ...at } as unknown as Connection;
+  group.all.add(connection);
+  return connection;
+}
+
+/** Where the connection has come to by now. */
+const come = (connection: Connection, at: Partial<Plain>): unknown => Object.assign(connection, at);
+
+test("the plain cursor waits for who is owed something, pushed or not, and for the next one when that breaks", () => {
+  expect(group.beginPlain("e", 10)).toBe(10);
+  const fast = plain({ state: "live", confirmed: 10, due: 20 });
+  const slow = plain({ state: "catching-up", confirmed: 10, due: 20 });
+  come(fast, { confirmed: 20 });
+  expect(group.plainCursor("e")).toBe(10);
+
+  group.remove(slow);
+  expect(group.plainCursor("e")).toBe(10);
+  expect(group.beginPlain("e", 10)).toBe(10);
+  // It took the debt over, and breaks in its turn before anything was pushed to it.
+  const successor = plain({ state: "catching-up", confirmed: 10, due: 20 });
+  expect(group.plainCursor("e")).toBe(10);
+  group.remove(successor);
+  expect(group.plainCursor("e")).toBe(10);
+
+  const last = plain({ state: "live", confirmed: group.beginPlain("e", 10), due: 20 });
+  come(last, { confirmed: 20 });
+  expect(group.plainCursor("e")).toBe(20);
+});
+
+test("a connection that asked the broker before the cursor moved begins where the cursor is", () => {
+  expect(group.beginPlain("e", 10)).toBe(20);
+});
+
+test("debt and cursor of a life of the mailbox that is over count for nothing in the next", () => {
+  const owed = plain({ state: "live", confirmed: 3, due: 20 });
+  expect(group.beginPlain("new", 0)).toBe(0);
+  const next = plain({ state: "live", confirmed: 2, due: 2 }, "new");
+  group.remove(owed);
+  expect([group.plainCursor("e"), group.plainCursor("new")]).toEqual([undefined, 2]);
+  group.remove(next);
+  expect(group.beginPlain("new", 2)).toBe(2);
+});
