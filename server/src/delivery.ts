@@ -11,6 +11,7 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly maxConnectionsPerUser: number;
   readonly cursorIntervalMs: number;
   readonly maxWaitingCursors: number;
+  readonly maxOwedUsers: number;
   readonly presenceGraceMs: number;
   readonly maxLastSeen: number;
   readonly onPresence: (event: "online" | "offline", userId: string) => void;
@@ -24,7 +25,7 @@ export interface DeliveryOptions extends ConnectionContext {
  * simulator.
  */
 export class Delivery implements ConnectionListener {
-  readonly hub = new Hub();
+  readonly hub: Hub;
   readonly presence: PresenceTracker;
   readonly #options: DeliveryOptions;
   readonly #cursors: CursorWriter;
@@ -35,6 +36,7 @@ export class Delivery implements ConnectionListener {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+    this.hub = new Hub(options.maxOwedUsers);
     const { broker, clock, onPresence: onEvent, onError } = options;
     this.presence = new PresenceTracker({
       clock,

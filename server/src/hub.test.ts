@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Connection } from "./connection.ts";
-import { UserConnections } from "./hub.ts";
+import { Hub, UserConnections } from "./hub.ts";
 
 interface Plain {
   state: Connection["state"];
@@ -53,4 +53,31 @@ test("debt and cursor of a life of the mailbox that is over count for nothing in
   expect([group.plainCursor("e"), group.plainCursor("new")]).toEqual([undefined, 2]);
   group.remove(next);
   expect(group.beginPlain("new", 2)).toBe(2);
+});
+
+test("connections that broke together are owed each for itself, also when their user was gone meanwhile", () => {
+  const hub = new Hub(1);
+  const leave = (user: string, confirmed: readonly number[]): void => {
+    const tabs = hub.open(user);
+    tabs.beginPlain("e", 0);
+    const broken = confirmed.map(
+      (at) => ({ plain: true, epoch: "e", state: "live", confirmed: at, due: 9 }) as unknown as Connection,
+    );
+    for (const tab of broken) tabs.all.add(tab);
+    for (const tab of broken) tabs.remove(tab);
+    hub.close(user);
+  };
+  leave("ana", [5, 3]);
+  expect(hub.get("ana")).toBeUndefined();
+  const back = hub.open("ana");
+  expect(back.beginPlain("e", 3)).toBe(3);
+  // The first one back confirms everything; the second still gets what it had not.
+  expect(back.beginPlain("e", 9)).toBe(5);
+  expect(back.beginPlain("e", 9)).toBe(9);
+
+  // Only so many absent users are remembered, and the longest gone is forgotten.
+  leave("bo", [2]);
+  leave("cy", [4]);
+  expect(hub.open("bo").beginPlain("e", 9)).toBe(9);
+  expect(hub.open("cy").beginPlain("e", 9)).toBe(4);
 });

@@ -2,14 +2,17 @@ import type { Connection } from "./connection.ts";
 import type { Cursors, Entry, MailboxListener, Signal } from "./ports.ts";
 import { plainCursor } from "./resume.ts";
 
+/** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
+const MAX_DEBTS = 64;
+
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
 export class UserConnections implements MailboxListener {
   readonly userId: string;
   readonly all = new Set<Connection>();
   /** The life of the mailbox that debt and cursor are about. */
   #epoch = "";
-  /** The lowest confirmed offset of broken plain connections, until the next one takes their debt over. */
-  #debt: number | undefined;
+  /** Up to where each broken plain connection had confirmed, lowest first, until another one takes its debt over. */
+  readonly #debts: number[] = [];
   /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
   #reached = 0;
 
@@ -17,32 +20,38 @@ export class UserConnections implements MailboxListener {
     this.userId = userId;
   }
 
+  /** Whether broken plain connections are owed something still. */
+  get owes(): boolean {
+    return this.#debts.length > 0;
+  }
+
   /**
-   * Where a plain connection begins when the broker's cursor is at `offset`. It takes over what broken ones owe: that is its
-   * own from now on.
+   * Where a plain connection begins when the broker's cursor is at `offset`. It takes over what one broken connection is
+   * owed, the most there is: several that the same network left may come back one after the other.
    */
   beginPlain(epoch: string, offset: number): number {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#debt = undefined;
+      this.#debts.length = 0;
       this.#reached = 0;
     }
-    const start = Math.min(Math.max(offset, this.#reached), this.#debt ?? Number.POSITIVE_INFINITY);
-    this.#debt = undefined;
-    return start;
+    return Math.min(Math.max(offset, this.#reached), this.#debts.shift() ?? Number.POSITIVE_INFINITY);
   }
 
   /** Takes a connection out; what was due to a plain one and is not confirmed stays owed. */
   remove(connection: Connection): void {
     this.all.delete(connection);
     const { plain, epoch, confirmed, due } = connection;
-    if (plain && epoch === this.#epoch && confirmed < due) this.#debt = Math.min(this.#debt ?? confirmed, confirmed);
+    if (!plain || epoch !== this.#epoch || confirmed >= due) return;
+    this.#debts.push(confirmed);
+    this.#debts.sort((a, b) => a - b);
+    if (this.#debts.length > MAX_DEBTS) this.#debts.pop();
   }
 
   /** How far the device that all plain connections share has come in a life of the mailbox; nothing for a life that is over. */
   plainCursor(epoch: string): number | undefined {
     if (epoch !== this.#epoch) return undefined;
-    this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debt));
+    this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debts[0]));
     return this.#reached;
   }
 
@@ -70,7 +79,15 @@ export class UserConnections implements MailboxListener {
 /** Who is connected to this node: user id → connections. */
 export class Hub {
   readonly #users = new Map<string, UserConnections>();
+  /** Users without connections whose broken ones are owed something, the longest gone first. */
+  readonly #owing = new Map<string, UserConnections>();
+  readonly #maxOwing: number;
 
+  constructor(maxOwing: number) {
+    this.#maxOwing = maxOwing;
+  }
+
+  /** The connections of a user, if there are any. */
   get(userId: string): UserConnections | undefined {
     return this.#users.get(userId);
   }
@@ -79,14 +96,21 @@ export class Hub {
   open(userId: string): UserConnections {
     const known = this.#users.get(userId);
     if (known !== undefined) return known;
-    const made = new UserConnections(userId);
-    this.#users.set(userId, made);
-    return made;
+    const opened = this.#owing.get(userId) ?? new UserConnections(userId);
+    this.#owing.delete(userId);
+    this.#users.set(userId, opened);
+    return opened;
   }
 
-  /** Forgets a user without connections. */
+  /** A user's last connection is gone. What its plain ones are owed is remembered, as long as there is room. */
   close(userId: string): void {
+    const group = this.#users.get(userId);
     this.#users.delete(userId);
+    if (group === undefined || !group.owes) return;
+    this.#owing.set(userId, group);
+    if (this.#owing.size <= this.#maxOwing) return;
+    const [longestGone] = this.#owing.keys();
+    if (longestGone !== undefined) this.#owing.delete(longestGone);
   }
 
   /** Every connection of this node. */

@@ -9,6 +9,9 @@ import type { Frame } from "./frame.ts";
 const EVENT = 2;
 const BINARY_EVENT = 5;
 
+/** python-engineio breaks off on a payload of more than 16 packets, and what Socket.IO itself has to say needs room too. */
+const MAX_POLLED_FRAMES = 12;
+
 /** What the delivery core needs of one socket. */
 export interface Link {
   /** Hands a frame to the transport; frames leave in the order of the calls. */
@@ -86,6 +89,7 @@ export class SocketLink implements Link {
   #listener: LinkListener | undefined;
   /** Bytes in the engine's buffer, not yet given to the transport. */
   #buffered = 0;
+  #bufferedFrames = 0;
   #awaitingRoom = false;
   /** What the pings under way cover, oldest first. */
   readonly #marks: { readonly ping: number; readonly mark: number }[] = [];
@@ -121,6 +125,7 @@ export class SocketLink implements Link {
   send(frame: Frame): void {
     if (!this.#socket.connected) return;
     this.#buffered += frame.bytes;
+    this.#bufferedFrames += 1 + (frame.attachments?.length ?? 0);
     const { customEncode, recovery } = this.#format;
     if (customEncode !== undefined) {
       for (const part of customEncode({ type: EVENT, nsp: this.#socket.nsp.name, data: decodeArguments(frame) })) {
@@ -139,6 +144,7 @@ export class SocketLink implements Link {
   }
 
   get congested(): boolean {
+    if (this.#bufferedFrames >= MAX_POLLED_FRAMES && this.#engine.transport.name === "polling") return true;
     return this.#buffered + (this.#engine.transport.socket?.bufferedAmount ?? 0) > this.#maxWaitingBytes;
   }
 
@@ -183,6 +189,7 @@ export class SocketLink implements Link {
 
   readonly #onFlush = (packets: { length: number }): void => {
     this.#buffered = 0;
+    this.#bufferedFrames = 0;
     if (packets.length < 2) return;
     // The engine writes each packet by itself, and ws each in two chunks: together they leave in one write.
     const socket = this.#engine.transport.socket?._socket;

@@ -126,6 +126,12 @@ export interface UsercastOptions {
    */
   readonly maxWaitingCursors?: number;
   /**
+   * Absent users of whose broken plain connections it is remembered what they had not confirmed, each for itself; beyond it only
+   * the one of them that comes back first is sure to get it.
+   * @default 10_000
+   */
+  readonly maxOwedUsers?: number;
+  /**
    * Messages accepted but not yet durable; more are answered `OVERLOADED`.
    * @default 10_000
    */
@@ -181,6 +187,7 @@ const DEFAULTS: Limits = {
   pingIntervalMs: 1_000,
   cursorIntervalMs: 200,
   maxWaitingCursors: 100_000,
+  maxOwedUsers: 10_000,
   maxPendingSends: 10_000,
   maxRecipients: 10_000,
   maxPendingReceipts: 10_000,

@@ -10,7 +10,7 @@ test("a send that is accepted while the server detaches is not followed", async 
     return async () => {};
   };
   const broker = { subscribe } as Broker;
-  const receipts = new Receipts({ broker, hub: new Hub(), maxPending: 10, onError: (error) => expect.fail(String(error)) });
+  const receipts = new Receipts({ broker, hub: new Hub(10), maxPending: 10, onError: (error) => expect.fail(String(error)) });
   await receipts.close();
   await receipts.follow({ sender: "ana", recipient: "bo", key: "k", epoch: "e", offset: 1 });
   expect(asked).toEqual([]);

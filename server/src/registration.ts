@@ -241,7 +241,7 @@ export class Registration {
   };
 
   readonly #onAck = (offset: unknown, ...rest: readonly unknown[]): void => {
-    const answer = callback(rest.at(-1));
+    const answer = callback(rest.at(-1) ?? offset);
     try {
       if (this.#connection === undefined) throw new UsercastError("NOT_REGISTERED");
       this.#connection.ack(offset);
@@ -252,7 +252,7 @@ export class Registration {
   };
 
   readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void => {
-    const answer = callback(rest.at(-1));
+    const answer = callback(rest.at(-1) ?? request);
     const from = this.#registeredUser();
     if (from === undefined) {
       answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
