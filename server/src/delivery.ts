@@ -130,8 +130,10 @@ export class Delivery implements ConnectionListener {
     if (known !== undefined) return known;
     const made = this.#options.broker.subscribe(group.userId, group);
     this.#subscriptions.set(group, made);
-    // The next connection tries again.
-    made.catch(() => this.#subscriptions.delete(group));
+    // The next connection tries again, unless one has begun to: a group that is owed something is used again.
+    made.catch(() => {
+      if (this.#subscriptions.get(group) === made) this.#subscriptions.delete(group);
+    });
     return made;
   }
 
