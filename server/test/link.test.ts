@@ -5,7 +5,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 test("a heartbeat under way when a socket registers to another user confirms nothing of that user's", () => {
   const engine = new FakeEngine(4, () => undefined);
-  const link = linkOn(engine, "/", () => {});
+  const link = linkOn(engine, "/", 1_000);
   const confirmed: number[] = [];
   const listener = (mark: number) => ({ onRoom() {}, mark: () => mark, onHeartbeat: (at: number) => confirmed.push(at) });
   link.listen(listener(50), true);
@@ -20,7 +20,7 @@ test("a heartbeat under way when a socket registers to another user confirms not
 
 test("a link that is released while it looks for room leaves nothing on the engine connection", async () => {
   const engine = new FakeEngine(4, () => undefined);
-  const link = linkOn(engine, "/", () => {});
+  const link = linkOn(engine, "/", 1_000);
   engine.write("x".repeat(10_000));
   link.awaitRoom();
   engine.write("still congested");

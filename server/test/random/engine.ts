@@ -10,9 +10,6 @@ export interface Packet {
 }
 
 const FORMAT: PacketFormat = { customEncode: undefined, recovery: false };
-/** Bytes in flight above which a link is congested. */
-const CONGESTION_BYTES = 150;
-
 /**
  * The server's end of one engine connection, without a network: packets wait in `inFlight` until the client takes them.
  * Speaks as Engine.IO 4 does, or as 3, where the client pings and the server answers.
@@ -84,15 +81,15 @@ export class FakeEngine extends EventEmitter {
   }
 }
 
-/** The link of one namespace's socket on an engine connection; `disconnect` ends the socket for good. */
-export function linkOn(engine: FakeEngine, namespace: string, disconnect: () => void): SocketLink {
+/** The link of one namespace's socket on an engine connection; `congestionBytes` in flight are too many. */
+export function linkOn(engine: FakeEngine, namespace: string, congestionBytes: number): SocketLink {
   const socket = {
     conn: engine,
     nsp: { name: namespace },
-    disconnect,
+    disconnect: () => engine.close(),
     get connected() {
       return engine.isOpen;
     },
   };
-  return new SocketLink(socket as unknown as Socket, FORMAT, CONGESTION_BYTES);
+  return new SocketLink(socket as unknown as Socket, FORMAT, congestionBytes);
 }

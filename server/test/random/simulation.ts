@@ -165,7 +165,7 @@ export class Simulation implements Run {
   /** Everybody who is away comes back, and everything that waits goes on, until nothing moves any more. */
   async heal(): Promise<void> {
     this.#broker.isFailing = false;
-    for (const listener of this.#broker.listeners) listener.interrupted();
+    if (this.#settings.lostHints) for (const listener of this.#broker.listeners) listener.interrupted();
     await this.#settle();
     // What a plain connection lost goes to the next one, so each user gets one that comes after all others.
     for (const userId of USERS) this.#clients.push(new PlainClient(this, { "/": userId }, this.#stays));
