@@ -74,3 +74,23 @@ test("while the store fails, no more users wait than allowed", async () => {
   await cursors.flushAll();
   expect(written).toEqual(["b/phone/e/1", "c/phone/e/1"]);
 });
+
+test("while the store fails, the pauses grow and it is reported once; when it is back, everything is written", async () => {
+  const cursors = writer();
+  failures = Array.from({ length: 100 }, () => new Error("full"));
+  for (const user of ["ana", "bo"]) cursors.moved(user, "phone", "e", 1);
+  const tries: number[] = [];
+  for (let second = 0; second < 60; second += 1) {
+    const before = failures.length;
+    clock.advance(1_000);
+    await new Promise(setImmediate);
+    tries.push(before - failures.length);
+  }
+  expect(errors).toHaveLength(1);
+  // 0.2, 0.4, 0.8, … seconds apart: each round tries both users.
+  expect(tries.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(18);
+  failures = [];
+  clock.advance(60_000);
+  await vi.waitFor(() => expect(written).toEqual(["ana/phone/e/1", "bo/phone/e/1"]));
+  await cursors.close();
+});

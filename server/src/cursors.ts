@@ -16,6 +16,10 @@ export interface CursorWriterOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** The longest wait between two tries of a store that fails. */
+const MAX_WAIT_MS = 30_000;
+const MAX_DOUBLINGS = 16;
+
 /** Gathers moves of device cursors and writes each at most once per interval, and at disconnect. */
 export class CursorWriter {
   readonly #options: CursorWriterOptions;
@@ -24,6 +28,9 @@ export class CursorWriter {
   /** Writes under way, by user. */
   readonly #writing = new Map<string, Promise<void>>();
   #timer: CancelTimer | undefined;
+  /** Whether the last write failed, and how many rounds of writes in a row did. */
+  #failing = false;
+  #failures = 0;
 
   constructor(options: CursorWriterOptions) {
     this.#options = options;
@@ -39,9 +46,13 @@ export class CursorWriter {
     }
     const known = devices.get(device);
     if (known === undefined || known.epoch !== epoch || known.delivered < delivered) devices.set(device, { epoch, delivered });
-    this.#timer ??= this.#options.clock.after(this.#options.intervalMs, () => {
+    // While the store fails, each try waits twice as long as the last.
+    const waitMs = Math.min(Math.max(this.#options.intervalMs, 1) * 2 ** this.#failures, MAX_WAIT_MS);
+    this.#timer ??= this.#options.clock.after(Math.max(waitMs, this.#options.intervalMs), () => {
       this.#timer = undefined;
-      void this.flushAll();
+      void this.flushAll().then(() => {
+        this.#failures = this.#failing ? Math.min(this.#failures + 1, MAX_DOUBLINGS) : 0;
+      });
     });
   }
 
@@ -78,8 +89,11 @@ export class CursorWriter {
     const writes = [...devices].map(async ([device, { epoch, delivered }]) => {
       try {
         await broker.advance(userId, device, epoch, { delivered });
+        this.#failing = false;
       } catch (error) {
-        onError(error);
+        // Reported once per outage, not for each cursor and try.
+        if (!this.#failing) onError(error);
+        this.#failing = true;
         // Waits for the next interval, unless something of a newer life already does.
         const newer = this.#waiting.get(userId)?.get(device);
         if (newer === undefined || newer.epoch === epoch) this.moved(userId, device, epoch, delivered);

@@ -12,6 +12,7 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly cursorIntervalMs: number;
   readonly maxWaitingCursors: number;
   readonly maxOwedUsers: number;
+  readonly owedMs: number;
   readonly presenceGraceMs: number;
   readonly maxLastSeen: number;
   readonly onPresence: (event: "online" | "offline", userId: string) => void;
@@ -36,7 +37,7 @@ export class Delivery implements ConnectionListener {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.hub = new Hub(options.maxOwedUsers);
+    this.hub = new Hub(options);
     const { broker, clock, onPresence: onEvent, onError } = options;
     this.presence = new PresenceTracker({
       clock,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Connection } from "./connection.ts";
 import { Hub, UserConnections } from "./hub.ts";
+import { ManualClock } from "./testing/manual-clock.ts";
 
 interface Plain {
   state: Connection["state"];
@@ -8,7 +9,9 @@ interface Plain {
   due: number;
 }
 
-const group = new UserConnections("ana");
+const clock = new ManualClock();
+const options = { clock, owedMs: 1_000, maxOwedUsers: 1 };
+const group = new UserConnections("ana", options);
 
 /** A plain connection, as far as its group looks at it. */
 function plain(at: Plain, epoch = "e"): Connection {
@@ -56,7 +59,7 @@ test("debt and cursor of a life of the mailbox that is over count for nothing in
 });
 
 test("connections that broke together are owed each for itself, also when their user was gone meanwhile", () => {
-  const hub = new Hub(1);
+  const hub = new Hub(options);
   const leave = (user: string, confirmed: readonly number[]): void => {
     const tabs = hub.open(user);
     tabs.beginPlain("e", 0);
@@ -80,4 +83,26 @@ test("connections that broke together are owed each for itself, also when their 
   leave("cy", [4]);
   expect(hub.open("bo").beginPlain("e", 9)).toBe(9);
   expect(hub.open("cy").beginPlain("e", 9)).toBe(4);
+});
+
+test("what tabs that are closed for good were owed neither holds the cursor nor comes again for ever", () => {
+  const tabs = new UserConnections("ana", options);
+  tabs.beginPlain("e", 0);
+  const broken = [1, 2, 3].map(
+    (confirmed) => ({ plain: true, epoch: "e", state: "live", confirmed, due: 9 }) as unknown as Connection,
+  );
+  for (const tab of broken) tabs.all.add(tab);
+  for (const tab of broken) tabs.remove(tab);
+  // Nobody is there, so nothing passes what is owed, however long it takes.
+  clock.advance(1_000_000);
+  const live = { plain: true, epoch: "e", state: "live", confirmed: tabs.beginPlain("e", 1), due: 9 } as unknown as Connection;
+  expect(live.confirmed).toBe(1);
+  tabs.all.add(live);
+  come(live, { confirmed: 9 });
+  expect(tabs.plainCursor("e")).toBe(2);
+  clock.advance(999);
+  expect(tabs.beginPlain("e", 2)).toBe(2);
+  clock.advance(1);
+  expect(tabs.plainCursor("e")).toBe(9);
+  expect(tabs.beginPlain("e", 9)).toBe(9);
 });

@@ -1,23 +1,42 @@
 import type { Connection } from "./connection.ts";
-import type { Cursors, Entry, MailboxListener, Signal } from "./ports.ts";
+import type { Clock, Cursors, Entry, MailboxListener, Signal } from "./ports.ts";
 import { plainCursor } from "./resume.ts";
 
 /** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
 const MAX_DEBTS = 64;
 
+/** What a broken plain connection had not confirmed. */
+interface Debt {
+  /** Up to where it had. */
+  readonly confirmed: number;
+  /** When it is given up; nothing while no other plain connection of the user is there, because then nothing passes it. */
+  expiresAt: number | undefined;
+}
+
+/** How a `Hub` remembers debts. */
+export interface HubOptions {
+  readonly clock: Clock;
+  /** Milliseconds a debt is kept once another plain connection of the user is there. */
+  readonly owedMs: number;
+  /** Absent users whose debts are remembered; beyond it those of the longest gone are forgotten. */
+  readonly maxOwedUsers: number;
+}
+
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
 export class UserConnections implements MailboxListener {
   readonly userId: string;
   readonly all = new Set<Connection>();
-  /** The life of the mailbox that debt and cursor are about. */
+  readonly #options: HubOptions;
+  /** The life of the mailbox that debts and cursor are about. */
   #epoch = "";
-  /** Up to where each broken plain connection had confirmed, lowest first, until another one takes its debt over. */
-  readonly #debts: number[] = [];
+  /** What broken plain connections are owed, the most first, until others take it over. */
+  readonly #debts: Debt[] = [];
   /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
   #reached = 0;
 
-  constructor(userId: string) {
+  constructor(userId: string, options: HubOptions) {
     this.userId = userId;
+    this.#options = options;
   }
 
   /** Whether broken plain connections are owed something still. */
@@ -27,7 +46,8 @@ export class UserConnections implements MailboxListener {
 
   /**
    * Where a plain connection begins when the broker's cursor is at `offset`. It takes over what one broken connection is
-   * owed, the most there is: several that the same network left may come back one after the other.
+   * owed, the most there is: several that the same network left may come back one after the other. The others have
+   * `owedMs` from now on, so that tabs that are closed for good neither hold the cursor nor repeat old messages for ever.
    */
   beginPlain(epoch: string, offset: number): number {
     if (epoch !== this.#epoch) {
@@ -35,23 +55,31 @@ export class UserConnections implements MailboxListener {
       this.#debts.length = 0;
       this.#reached = 0;
     }
-    return Math.min(Math.max(offset, this.#reached), this.#debts.shift() ?? Number.POSITIVE_INFINITY);
+    this.#forgetExpired();
+    const taken = this.#debts.shift();
+    for (const debt of this.#debts) debt.expiresAt ??= this.#expiry();
+    return Math.min(Math.max(offset, this.#reached), taken?.confirmed ?? Number.POSITIVE_INFINITY);
   }
 
   /** Takes a connection out; what was due to a plain one and is not confirmed stays owed. */
   remove(connection: Connection): void {
     this.all.delete(connection);
     const { plain, epoch, confirmed, due } = connection;
-    if (!plain || epoch !== this.#epoch || confirmed >= due) return;
-    this.#debts.push(confirmed);
-    this.#debts.sort((a, b) => a - b);
+    if (!plain || epoch !== this.#epoch) return;
+    const [another] = this.#plain();
+    // With the last one gone, the time of those it left behind stands still.
+    if (another === undefined) for (const debt of this.#debts) debt.expiresAt = undefined;
+    if (confirmed >= due) return;
+    this.#debts.push({ confirmed, expiresAt: another === undefined ? undefined : this.#expiry() });
+    this.#debts.sort((a, b) => a.confirmed - b.confirmed);
     if (this.#debts.length > MAX_DEBTS) this.#debts.pop();
   }
 
   /** How far the device that all plain connections share has come in a life of the mailbox; nothing for a life that is over. */
   plainCursor(epoch: string): number | undefined {
     if (epoch !== this.#epoch) return undefined;
-    this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debts[0]));
+    this.#forgetExpired();
+    this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debts[0]?.confirmed));
     return this.#reached;
   }
 
@@ -69,6 +97,16 @@ export class UserConnections implements MailboxListener {
 
   cursors(_device: string, _cursors: Cursors): void {}
 
+  #expiry(): number {
+    return this.#options.clock.now() + this.#options.owedMs;
+  }
+
+  #forgetExpired(): void {
+    const now = this.#options.clock.now();
+    const kept = this.#debts.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
+    if (kept.length < this.#debts.length) this.#debts.splice(0, this.#debts.length, ...kept);
+  }
+
   *#plain(): Iterable<Connection> {
     for (const connection of this.all) {
       if (connection.plain && connection.state !== "joining" && connection.epoch === this.#epoch) yield connection;
@@ -81,10 +119,10 @@ export class Hub {
   readonly #users = new Map<string, UserConnections>();
   /** Users without connections whose broken ones are owed something, the longest gone first. */
   readonly #owing = new Map<string, UserConnections>();
-  readonly #maxOwing: number;
+  readonly #options: HubOptions;
 
-  constructor(maxOwing: number) {
-    this.#maxOwing = maxOwing;
+  constructor(options: HubOptions) {
+    this.#options = options;
   }
 
   /** The connections of a user, if there are any. */
@@ -96,7 +134,7 @@ export class Hub {
   open(userId: string): UserConnections {
     const known = this.#users.get(userId);
     if (known !== undefined) return known;
-    const opened = this.#owing.get(userId) ?? new UserConnections(userId);
+    const opened = this.#owing.get(userId) ?? new UserConnections(userId, this.#options);
     this.#owing.delete(userId);
     this.#users.set(userId, opened);
     return opened;
@@ -108,7 +146,7 @@ export class Hub {
     this.#users.delete(userId);
     if (group === undefined || !group.owes) return;
     this.#owing.set(userId, group);
-    if (this.#owing.size <= this.#maxOwing) return;
+    if (this.#owing.size <= this.#options.maxOwedUsers) return;
     const [longestGone] = this.#owing.keys();
     if (longestGone !== undefined) this.#owing.delete(longestGone);
   }

@@ -12,6 +12,9 @@ const BINARY_EVENT = 5;
 /** python-engineio breaks off on a payload of more than 16 packets, and what Socket.IO itself has to say needs room too. */
 const MAX_POLLED_FRAMES = 12;
 
+/** Packets of whatever size that may wait in the engine. */
+const MAX_WAITING_PACKETS = 4_096;
+
 /** What the delivery core needs of one socket. */
 export interface Link {
   /** Hands a frame to the transport; frames leave in the order of the calls. */
@@ -43,6 +46,8 @@ interface Transport {
 }
 
 interface Engine {
+  /** What waits for the transport to be writable, Socket.IO's own packets included. */
+  readonly writeBuffer?: readonly unknown[];
   readonly protocol: number;
   readonly transport: Transport;
   write(data: string | Uint8Array): unknown;
@@ -144,6 +149,7 @@ export class SocketLink implements Link {
   }
 
   get congested(): boolean {
+    if ((this.#engine.writeBuffer?.length ?? 0) > MAX_WAITING_PACKETS) return true;
     if (this.#bufferedFrames >= MAX_POLLED_FRAMES && this.#engine.transport.name === "polling") return true;
     return this.#buffered + (this.#engine.transport.socket?.bufferedAmount ?? 0) > this.#maxWaitingBytes;
   }

@@ -1,5 +1,5 @@
 import cluster from "node:cluster";
-import { REGISTER_EVENT, UsercastError } from "@usercast/protocol";
+import { parseEvent, REGISTER_EVENT, UsercastError } from "@usercast/protocol";
 import type { Authenticate } from "./auth/verify.ts";
 import { systemClock } from "./clock.ts";
 import type { Broker, Clock } from "./ports.ts";
@@ -132,6 +132,12 @@ export interface UsercastOptions {
    */
   readonly maxOwedUsers?: number;
   /**
+   * Milliseconds that what a broken plain connection had not confirmed is kept for it, once another plain connection of its user
+   * is there. Without another one it is kept as long as the mailbox keeps it.
+   * @default 600_000 (10 minutes)
+   */
+  readonly owedMs?: number;
+  /**
    * Messages accepted but not yet durable; more are answered `OVERLOADED`.
    * @default 10_000
    */
@@ -188,6 +194,7 @@ const DEFAULTS: Limits = {
   cursorIntervalMs: 200,
   maxWaitingCursors: 100_000,
   maxOwedUsers: 10_000,
+  owedMs: 600_000,
   maxPendingSends: 10_000,
   maxRecipients: 10_000,
   maxPendingReceipts: 10_000,
@@ -218,7 +225,11 @@ function checkIdentity(options: UsercastOptions): void {
 function registerEventOf(options: UsercastOptions): string | false {
   const name = options.registerEvent ?? (options.trustClients === true ? REGISTER_EVENT : false);
   if (name === false) return false;
-  if (typeof name !== "string" || name === "") refuse("registerEvent must be a name or false.");
+  try {
+    parseEvent(name);
+  } catch (error) {
+    refuse(`registerEvent must be false or the name of an event: ${UsercastError.from(error).message}`);
+  }
   if (options.trustClients !== true && options.authenticate?.verifyToken === undefined) {
     refuse("registerEvent takes tokens, so authenticate needs a verifyToken, as jwt() has.");
   }
@@ -275,7 +286,7 @@ const LOCAL_ADAPTERS: ReadonlySet<string> = new Set(["Adapter", "SessionAwareAda
  * A store of one process would be wrong on several nodes, silently: half of the users' messages would be in the other half.
  * @throws UsercastError `INVALID_OPTIONS`
  */
-export function checkNodes(broker: Broker, adapterName: string, singleNode: boolean): void {
+export function checkNodes(broker: Pick<Broker, "name" | "scope">, adapterName: string, singleNode: boolean): void {
   if (broker.scope !== "process" || singleNode) return;
   const sign = cluster.isWorker ? "a cluster worker" : LOCAL_ADAPTERS.has(adapterName) ? undefined : `the adapter ${adapterName}`;
   if (sign === undefined) return;

@@ -34,7 +34,7 @@ export interface RegistrationContext {
 }
 
 /** Events kept while an identity is being established: more than a page sends when it opens. */
-const MAX_EARLY_EVENTS = 64;
+const MAX_EARLY_EVENTS = 16;
 
 type Acknowledge = (answer: unknown) => void;
 
@@ -241,7 +241,8 @@ export class Registration {
   };
 
   readonly #onAck = (offset: unknown, ...rest: readonly unknown[]): void => {
-    const answer = callback(rest.at(-1) ?? offset);
+    // Who asks for answers and does not read them gets none: Socket.IO would keep them without a bound.
+    const answer = this.#link.congested ? undefined : callback(rest.at(-1) ?? offset);
     try {
       if (this.#connection === undefined) throw new UsercastError("NOT_REGISTERED");
       this.#connection.ack(offset);

@@ -125,9 +125,13 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     if (attached.has(this.#namespace)) {
       throw new UsercastError("INVALID_OPTIONS", `Usercast is already attached to the namespace ${this.#namespace.name}.`);
     }
+    checkNodes(
+      options.broker ?? { name: "memory", scope: "process" },
+      this.#namespace.adapter.constructor.name,
+      this.#options.singleNode,
+    );
     this.#ownBroker = options.broker === undefined;
     this.#broker = options.broker ?? memory({ warn: (message) => this.#options.logger.warn(message) });
-    checkNodes(this.#broker, this.#namespace.adapter.constructor.name, this.#options.singleNode);
     const broker = this.#broker;
     this.#delivery = new Delivery({
       ...this.#options,

@@ -264,3 +264,24 @@ test("a client that stops reading holds up nobody, and gets everything when it r
   }, 15_000);
   expect(slow.messages.map(({ meta }) => meta.offset)).toEqual(numbers(300));
 });
+
+test("a client that asks for answers and never reads them is given no more than the network takes", async () => {
+  const { io, url } = await start({ congestionBytes: 16_384 });
+  const { socket } = await wire(url, "ana");
+  const tcp = (socket.io.engine as unknown as { transport: { ws: { _socket: { pause(): void; resume(): void } } } }).transport.ws
+    ._socket;
+  tcp.pause();
+  const [{ conn } = { conn: undefined }] = [...io.sockets.sockets.values()];
+  const server = conn as unknown as { writeBuffer: unknown[] };
+  let taken = 0;
+  [...io.sockets.sockets.values()][0]?.onAny(() => {
+    taken += 1;
+  });
+  // More than the kernel's own buffers on the way can hold.
+  for (let asked = 10_000; asked <= 60_000; asked += 10_000) {
+    for (let i = 0; i < 10_000; i += 1) socket.emit(EVENTS.ack, -1, () => {});
+    await vi.waitFor(() => expect(taken).toBe(asked), 10_000);
+  }
+  expect(server.writeBuffer.length).toBeLessThan(8_000);
+  tcp.resume();
+});

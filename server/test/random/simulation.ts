@@ -101,6 +101,7 @@ export class Simulation implements Run {
       cursorIntervalMs: 200,
       maxWaitingCursors: 100,
       maxOwedUsers: 100,
+      owedMs: 10 ** 12,
       presenceGraceMs: 5_000,
       maxLastSeen: 100,
       onPresence: (event, userId) => {
