@@ -12,7 +12,7 @@ import {
   UsercastError,
 } from "@usercast/protocol";
 import type { Socket } from "socket.io";
-import { handshakeToken, type Identity, identify } from "./auth/verify.ts";
+import { handshakeToken, type Identity, identify, parseIdentity } from "./auth/verify.ts";
 import type { Connection } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
 import { controlFrame } from "./frame.ts";
@@ -37,8 +37,6 @@ export interface RegistrationContext {
 const MAX_EARLY_EVENTS = 16;
 
 type Acknowledge = (answer: unknown) => void;
-
-const callback = (value: unknown): Acknowledge | undefined => (typeof value === "function" ? (value as Acknowledge) : undefined);
 
 /**
  * What the SDK says of itself in its handshake; nothing for a plain client.
@@ -176,7 +174,9 @@ export class Registration {
     if (trustClients) return { userId: parseUserId(value) };
     if (typeof value !== "string" || value === "") throw new UsercastError("TOKEN_MISSING");
     if (authenticate?.verifyToken === undefined) throw new UsercastError("REGISTER_NOT_ALLOWED");
-    return this.#inTime(authenticate.verifyToken(value));
+    const identity = parseIdentity(await this.#inTime(authenticate.verifyToken(value)));
+    if (identity === null) throw new UsercastError("TOKEN_INVALID");
+    return identity;
   }
 
   /** @throws UsercastError `UNAVAILABLE` when nobody answers in time */
@@ -228,8 +228,13 @@ export class Registration {
     this.#link.close(reconnect);
   }
 
+  /** Who asks for answers and does not read them gets none: Socket.IO would keep them without a bound. */
+  #callback(value: unknown): Acknowledge | undefined {
+    return typeof value === "function" && !this.#link.congested ? (value as Acknowledge) : undefined;
+  }
+
   readonly #onRegister = (value: unknown, ...rest: readonly unknown[]): void => {
-    const answer = callback(rest.at(-1) ?? value);
+    const answer = this.#callback(rest.at(-1) ?? value);
     if (this.#isFlood()) {
       answer?.({ ok: false, error: new UsercastError("RATE_LIMITED").toJSON() });
       return;
@@ -241,8 +246,7 @@ export class Registration {
   };
 
   readonly #onAck = (offset: unknown, ...rest: readonly unknown[]): void => {
-    // Who asks for answers and does not read them gets none: Socket.IO would keep them without a bound.
-    const answer = this.#link.congested ? undefined : callback(rest.at(-1) ?? offset);
+    const answer = this.#callback(rest.at(-1) ?? offset);
     try {
       if (this.#connection === undefined) throw new UsercastError("NOT_REGISTERED");
       this.#connection.ack(offset);
@@ -253,7 +257,7 @@ export class Registration {
   };
 
   readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void => {
-    const answer = callback(rest.at(-1) ?? request);
+    const answer = this.#callback(rest.at(-1) ?? request);
     const from = this.#registeredUser();
     if (from === undefined) {
       answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });

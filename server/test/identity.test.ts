@@ -193,3 +193,11 @@ test("an identity that cannot be established in time sends the client away, to c
   await vi.waitFor(() => expect(socket.connected).toBe(true));
   expect((await users.presence("ana")).online).toBe(false);
 });
+
+test("a verifier that names no valid user makes nobody of it", async () => {
+  const verifyToken = async (token: string) => (token === "nobody" ? null : { userId: { not: "an id" } }) as never;
+  const { url } = await start({ authenticate: Object.assign(() => null, { verifyToken }), registerEvent: "register" });
+  const socket = client(url);
+  expect(await socket.emitWithAck("register", "nobody")).toMatchObject({ ok: false, error: { code: "TOKEN_INVALID" } });
+  expect(await socket.emitWithAck("register", "somebody")).toMatchObject({ ok: false, error: { code: "INVALID_USER_ID" } });
+});
