@@ -12,7 +12,7 @@ import {
 import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
 import type { Link, LinkListener } from "./link.ts";
 import type { Broker, CancelTimer, Clock, Entry, MailboxState, Page, Signal } from "./ports.ts";
-import { contradicts, holes, startOf } from "./resume.ts";
+import { holes, stands, startOf } from "./resume.ts";
 
 /**
  * Where a connection is in its life.
@@ -145,7 +145,7 @@ export class Connection implements LinkListener {
       this.close("EPOCH_CHANGED", true);
       return;
     }
-    const isVoid = claim !== undefined && (claim.epoch !== state.epoch || (page !== undefined && contradicts(claim, page)));
+    const isVoid = claim !== undefined && !stands(claim, state.epoch, page);
     const first = isVoid ? (await broker.read(userId, 0, 1)).entries[0]?.offset : undefined;
     const start = startOf(state, claim, page, first ?? state.head.offset + 1);
     const position = this.plain ? undefined : await this.#positionAt(start.offset, state);

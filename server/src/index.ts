@@ -2,6 +2,7 @@ export { type ErrorCode, type Missed, type Position, UsercastError } from "@user
 export { type JwtOptions, jwt, type TokenAuthenticate } from "./auth/jwt.ts";
 export type { Authenticate, Authenticated, Identity, VerifyToken } from "./auth/verify.ts";
 export { type MemoryOptions, memory } from "./broker/memory.ts";
+export type { BrokerOptions } from "./broker/options.ts";
 export type { RetentionOptions } from "./broker/retention.ts";
 export type { DefaultEvents, EventData, EventMap, EventName } from "./events.ts";
 export type { Authorization, Authorize, Logger, UsercastOptions } from "./options.ts";

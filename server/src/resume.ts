@@ -28,24 +28,35 @@ export function contradicts(claim: Position, page: Page): boolean {
 }
 
 /**
+ * Whether a claimed position is a place in today's log.
+ *
+ * @param page what follows `claim.offset - 1` in the log; asked for only with a claim of this epoch above offset 0
+ */
+export function stands(claim: Position, epoch: string, page: Page | undefined): boolean {
+  // Offset 0 is where every log begins, so nothing can speak against it.
+  return claim.epoch === epoch && (claim.offset === 0 || (page !== undefined && !contradicts(claim, page)));
+}
+
+/**
  * The start of a connection by the five rules, in their order: a position the client brings; one that means nothing any
  * more; the cursor of a known device (which for plain clients is the one they share); and, for a device never seen, the furthest any
  * device of the user has come.
  *
  * @param claim the position the client brings, if any
- * @param page what follows `claim.offset - 1` in the log; asked for only with a claim of this epoch above offset 0
+ * @param page as for `stands`
  * @param firstOffset the first retained offset; asked for only when the claim means nothing any more
  */
 export function startOf(state: MailboxState, claim?: Position, page?: Page, firstOffset = 1): Start {
   const byDevice = state.device?.delivered;
   if (claim === undefined) return { offset: byDevice ?? state.user.delivered };
-  const sameEpoch = claim.epoch === state.epoch;
-  // Offset 0 is where every log begins, so nothing can speak against it.
-  if (sameEpoch && (claim.offset === 0 || (page !== undefined && !contradicts(claim, page)))) return { offset: claim.offset };
+  if (stands(claim, state.epoch, page)) return { offset: claim.offset };
   const offset = byDevice ?? firstOffset - 1;
   // Who had seen nothing has lost nothing.
   if (claim.offset === 0) return { offset };
-  return { offset, missed: { after: claim.offset, before: offset + 1, reason: sameEpoch ? "rewound" : "epoch" } };
+  return {
+    offset,
+    missed: { after: claim.offset, before: offset + 1, reason: claim.epoch === state.epoch ? "rewound" : "epoch" },
+  };
 }
 
 /** The hole between two offsets that were given, told by its reasons: what limits removed, then what expired. */

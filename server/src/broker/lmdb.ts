@@ -14,18 +14,19 @@ import type {
   Unsubscribe,
 } from "../ports.ts";
 import { CursorSet } from "./cursors.ts";
-import { Epochs, type RandomBytes } from "./epoch.ts";
+import { Epochs } from "./epoch.ts";
 import { Listeners } from "./listeners.ts";
 import { type Folder, holdFolder } from "./lmdb/folder.ts";
 import { entriesFrom, openTables, type Tables } from "./lmdb/tables.ts";
 import { type Store, Transaction } from "./lmdb/transaction.ts";
 import { Writer } from "./lmdb/writer.ts";
+import type { BrokerOptions } from "./options.ts";
 import { fillPage } from "./page.ts";
 import { RecentPublishes } from "./recent.ts";
-import { type RetentionOptions, resolveRetention } from "./retention.ts";
+import { resolveRetention } from "./retention.ts";
 
 /** What the LMDB broker can be told. */
-export interface LmdbOptions extends RetentionOptions {
+export interface LmdbOptions extends BrokerOptions {
   /** The data folder, made where it is missing. One process may use it at a time. */
   readonly path: string;
   /**
@@ -33,15 +34,6 @@ export interface LmdbOptions extends RetentionOptions {
    * @default 65_536
    */
   readonly maxPendingWrites?: number;
-  /**
-   * Where warnings go.
-   * @default console.warn
-   */
-  readonly warn?: (message: string) => void;
-  /** Time, so that tests can own it. @default the machine's */
-  readonly clock?: Clock;
-  /** Randomness, so that tests can own it. @default node:crypto's */
-  readonly random?: RandomBytes;
 }
 
 const DEFAULT_TOTAL_BYTES = 17_179_869_184;

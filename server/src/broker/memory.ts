@@ -14,31 +14,23 @@ import type {
   Unsubscribe,
 } from "../ports.ts";
 import { NOWHERE } from "./cursors.ts";
-import { Epochs, type RandomBytes } from "./epoch.ts";
+import { Epochs } from "./epoch.ts";
 import { Listeners } from "./listeners.ts";
 import { Keys } from "./memory/keys.ts";
 import { Mailbox } from "./memory/mailbox.ts";
+import type { BrokerOptions } from "./options.ts";
 import { fillPage } from "./page.ts";
 import { RecentPublishes } from "./recent.ts";
 import { failed } from "./results.ts";
-import { type Retention, type RetentionOptions, resolveRetention } from "./retention.ts";
+import { type Retention, resolveRetention } from "./retention.ts";
 
 /** What the memory broker can be told. */
-export interface MemoryOptions extends RetentionOptions {
+export interface MemoryOptions extends BrokerOptions {
   /**
    * Whether to keep silent about what memory does not promise.
    * @default false
    */
   readonly quiet?: boolean;
-  /**
-   * Where warnings go.
-   * @default console.warn
-   */
-  readonly warn?: (message: string) => void;
-  /** Time, so that tests can own it. @default the machine's */
-  readonly clock?: Clock;
-  /** Randomness, so that tests can own it. @default node:crypto's */
-  readonly random?: RandomBytes;
 }
 
 const DEFAULT_TOTAL_BYTES = 1_073_741_824;
