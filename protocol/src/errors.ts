@@ -34,6 +34,8 @@ export const ERRORS = {
   ),
   IDEMPOTENCY_CONFLICT: final(409, "This idempotency key was used before with other content."),
   IDEMPOTENCY_FULL: retry(507, "The store holds as many idempotency keys as it may; none is forgotten early."),
+  INVALID_TIMEOUT: final(400, 'A timeout is a positive number of milliseconds or text such as "5s", at most a day.'),
+  INVALID_TARGET: final(400, "This way of sending does not go with these recipients, devices or sockets."),
   TOO_MANY_RECIPIENTS: final(400, "The send names more recipients than the server accepts in one call."),
   INVALID_DEVICE: final(400, 'A device or session id is 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not "plain".'),
   INVALID_POSITION: final(400, "A position is an epoch, an offset and a time, none negative, fractional or missing."),
@@ -60,6 +62,7 @@ export const ERRORS = {
   RATE_LIMITED: retry(429, "Too many requests; try again a little later."),
   TOO_MANY_CONNECTIONS: final(429, "The user opened more connections than allowed, so the oldest was closed."),
   OVERLOADED: retry(503, "Too many sends are in flight."),
+  MAILBOX_FULL: retry(507, "The user's mailbox is full, and its policy is to reject."),
   STORE_FULL: retry(507, "The store has reached its limit of mailboxes or bytes."),
   STORE_FAILED: retry(503, "The store could not write; nothing was accepted."),
   STORE_LOCKED: final(503, "Another process holds the data folder."),
@@ -69,6 +72,13 @@ export const ERRORS = {
   DISCONNECTED: final(403, "The server closed the user's connections."),
   EPOCH_CHANGED: retry(503, "The mailbox began a new life; connect again."),
   INTERNAL: retry(500, "Something failed inside the server."),
+  // What became of a message or a question
+  MESSAGE_GONE: final(410, "The message expired, was trimmed or purged before anybody confirmed it."),
+  RECEIPT_TIMEOUT: retry(504, "Nobody confirmed the message in time; somebody still may."),
+  USER_OFFLINE: retry(409, "The user has no connection that could be asked."),
+  NO_ANSWER: retry(504, "Nobody answered the question."),
+  NO_HANDLER: final(501, "The client does not answer questions of this name."),
+
   // What the SDK adds
   OUTBOX_FULL: retry(429, "Too many messages wait to be sent."),
   SEND_EXPIRED: final(504, "No server confirmed the message in time; it may have been accepted."),

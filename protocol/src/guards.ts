@@ -106,16 +106,24 @@ export function parseIdempotencyKey(value: unknown): string {
   return value;
 }
 
-/**
- * A time to live in milliseconds, from a number of milliseconds or text such as `"90s"`, `"1h"`, `"7d"`.
- * @throws UsercastError `INVALID_TTL`
- */
-export function parseTtl(value: unknown, maxMs: number): number {
+/** Milliseconds, from a number of them or text such as `"90s"`, `"1h"`, `"7d"`; nothing where it is neither, or out of range. */
+function durationOf(value: unknown, maxMs: number): number | undefined {
   let ms: unknown = value;
   if (typeof value === "string") {
     const [, amount, unit] = DURATION.exec(value) ?? [];
     ms = amount === undefined || unit === undefined ? undefined : Math.round(Number(amount) * (UNIT_MS[unit] ?? 0));
   }
-  if (typeof ms !== "number" || !Number.isSafeInteger(ms) || ms < 1 || ms > maxMs) return fail("INVALID_TTL");
-  return ms;
+  return typeof ms === "number" && Number.isSafeInteger(ms) && ms >= 1 && ms <= maxMs ? ms : undefined;
 }
+
+/**
+ * A time to live in milliseconds, from a number of milliseconds or text such as `"90s"`, `"1h"`, `"7d"`.
+ * @throws UsercastError `INVALID_TTL`
+ */
+export const parseTtl = (value: unknown, maxMs: number): number => durationOf(value, maxMs) ?? fail("INVALID_TTL");
+
+/**
+ * A timeout in milliseconds, from a number of milliseconds or text such as `"5s"`, at most a day.
+ * @throws UsercastError `INVALID_TIMEOUT`
+ */
+export const parseTimeout = (value: unknown): number => durationOf(value, LIMITS.timeoutMs) ?? fail("INVALID_TIMEOUT");

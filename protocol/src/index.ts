@@ -6,6 +6,7 @@ export {
   parseEvent,
   parseIdempotencyKey,
   parsePosition,
+  parseTimeout,
   parseTtl,
   parseUserId,
   RESERVED_PREFIX,
@@ -14,6 +15,7 @@ export {
 export { LIMITS, PLAIN_DEVICE } from "./limits.ts";
 export {
   type Answer,
+  type Cancelled,
   type Closing,
   EVENTS,
   type HandshakeAuth,
@@ -23,6 +25,8 @@ export {
   type MissedReason,
   type Position,
   PROTOCOL_VERSION,
+  type Question,
+  type QuestionAnswer,
   REGISTER_EVENT,
   type Ready,
   type ReadyLimits,
@@ -32,4 +36,6 @@ export {
   type SendRequest,
   type SendState,
   type SignalMeta,
+  type StateAnswer,
+  type StateRequest,
 } from "./wire.ts";

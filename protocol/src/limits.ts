@@ -10,6 +10,10 @@ export const LIMITS = {
   deviceIdLength: 64,
   /** Longest epoch, in characters. */
   epochLength: 64,
+  /** Messages in one `usercast:state`. */
+  stateRequests: 100,
+  /** Longest wait for an answer or a receipt, in milliseconds: a day. */
+  timeoutMs: 86_400_000,
   /** Longest token, in characters. */
   tokenLength: 16_384,
 } as const;

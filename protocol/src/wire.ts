@@ -10,7 +10,11 @@ export const EVENTS = {
   signal: "usercast:signal",
   missed: "usercast:missed",
   ack: "usercast:ack",
+  read: "usercast:read",
+  question: "usercast:question",
+  cancelled: "usercast:cancelled",
   send: "usercast:send",
+  state: "usercast:state",
   receipt: "usercast:receipt",
   closing: "usercast:closing",
 } as const;
@@ -34,6 +38,10 @@ export interface Hello {
   readonly session: string;
   /** The last place this session had settled, if it has been here before. */
   readonly position?: Position;
+  /** Said by a client that could not keep its device id and will have another one next time: the first to be forgotten. */
+  readonly transient?: boolean;
+  /** `false` where this user neither tells senders what was read here, nor is told what others have read. Default `true`. */
+  readonly readReceipts?: boolean;
 }
 
 /** Socket.IO's `auth` of the handshake. */
@@ -65,6 +73,8 @@ export interface ReadyLimits {
   readonly windowMessages: number;
   /** Bytes of one message, at most. */
   readonly maxPayloadBytes: number;
+  /** Milliseconds that the server remembers an idempotency key: a send must not be tried again after that. */
+  readonly idempotencyMs: number;
 }
 
 /** What accompanies a message. */
@@ -112,11 +122,30 @@ export interface SendRequest {
   readonly volatile?: boolean;
 }
 
+/** `usercast:question`: what goes before event and data of a question to a client, whose acknowledgement is a `QuestionAnswer`. */
+export interface Question {
+  /** Names the question in `usercast:cancelled`. */
+  readonly id: string;
+  /** Milliseconds from now within which an answer counts; no time of day, because clocks disagree. */
+  readonly timeoutMs: number;
+}
+
+/** `usercast:cancelled`: the answer to this question is no longer wanted. */
+export interface Cancelled {
+  readonly id: string;
+}
+
 /**
- * What became of a send. `accepted` tells nothing of the recipient; `pushed`, `queued` and `delivered` are told only
- * where the server's `authorize` granted receipts.
+ * What became of a send, in this order. `accepted` tells nothing of the recipient; the others are told only where the server's
+ * `authorize` granted receipts, and `read` only where both sides have read receipts on.
  */
-export type SendState = "accepted" | "pushed" | "queued" | "delivered";
+export type SendState = "accepted" | "delivered" | "read";
+
+/** A message of this user's, by its recipient and key: what `usercast:state` asks for, up to `LIMITS.stateRequests` of them. */
+export interface StateRequest {
+  readonly to: string;
+  readonly key: string;
+}
 
 /** An answer to a request of a client's. */
 export type Answer<T> = ({ readonly ok: true } & T) | { readonly ok: false; readonly error: WireError };
@@ -124,8 +153,14 @@ export type Answer<T> = ({ readonly ok: true } & T) | { readonly ok: false; read
 /** The answer to `register`. */
 export type RegisterAnswer = Answer<{ readonly userId: string }>;
 
-/** The answer to `usercast:send`. */
-export type SendAnswer = Answer<{ readonly state: SendState }>;
+/** The answer to `usercast:send`. `receipts` is there where later states will be told. */
+export type SendAnswer = Answer<{ readonly state: SendState; readonly receipts?: true }>;
+
+/** The answer to `usercast:state`, in the order of the request; `null` where nothing is known, or nothing may be. */
+export type StateAnswer = Answer<{ readonly states: readonly (SendState | null)[] }>;
+
+/** The answer to `usercast:question`. */
+export type QuestionAnswer = Answer<{ readonly data: unknown }>;
 
 /** `usercast:receipt`, to the connections of the user who sent the message. */
 export interface ReceiptNotice {

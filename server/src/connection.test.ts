@@ -6,6 +6,7 @@ import { Connection, type ConnectionListener } from "./connection.ts";
 import type { Frame } from "./frame.ts";
 import type { Link } from "./link.ts";
 import type { Broker, MailboxListener, Page } from "./ports.ts";
+import { PushLog } from "./pushes.ts";
 
 /** A link that writes down what it is given. */
 class NotedLink implements Link {
@@ -19,6 +20,9 @@ class NotedLink implements Link {
   awaitRoom(): void {}
   ping(): boolean {
     return true;
+  }
+  ask(): () => void {
+    return () => {};
   }
   close(comeBack: boolean): void {
     this.closed = { comeBack };
@@ -36,7 +40,7 @@ let gate: { readonly wait: Promise<void>; readonly open: () => void } | undefine
 let failReads = false;
 /** Whether hints are lost. */
 let deaf = false;
-const listener: ConnectionListener = { onConfirmed() {}, onMissed() {}, onError() {}, onClosed() {} };
+const listener: ConnectionListener = { onMoved() {}, onMissed() {}, onError() {}, onClosed() {} };
 
 beforeEach(() => {
   broker = memory({ quiet: true });
@@ -64,11 +68,15 @@ async function connect(claim?: Position): Promise<Connection> {
     return page;
   };
   const gated = new Proxy(broker, {
-    get: (target, name: keyof Broker) => (name === "read" ? read : (target[name] as () => unknown).bind(target)),
+    get: (target, name: keyof Broker) => {
+      const member: unknown = name === "read" ? read : target[name];
+      return typeof member === "function" ? member.bind(target) : member;
+    },
   });
   const context = {
     broker: gated,
     clock: systemClock,
+    pushes: new PushLog(10),
     windowMessages: 256,
     windowBytes: 1_048_576,
     maxPayloadBytes: 65_536,
@@ -82,6 +90,7 @@ async function connect(claim?: Position): Promise<Connection> {
     socketId: "1",
     connectedAt: 0,
     secret: "secret",
+    readReceipts: true,
     ...(claim && { claim }),
   };
   const connection = new Connection(info, false, { link, context, listener });
@@ -180,7 +189,7 @@ test("an epoch that changes under a live connection closes it, to come back", as
 test("a life that begins while the start is looked for is no rewound log", async () => {
   const connection = await connect();
   await send();
-  const { epoch, head } = await broker.position("ana", "phone");
+  const { epoch, head } = await broker.position("ana");
   const returning = await connect({ epoch, offset: head.offset, at: head.at });
   const { position } = broker;
   const spy = vi.spyOn(broker, "position").mockImplementation(async (...args) => {

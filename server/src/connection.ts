@@ -5,14 +5,19 @@ import {
   EVENTS,
   isOffset,
   type Missed,
-  type Position,
   type Ready,
   UsercastError,
 } from "@usercast/protocol";
 import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
+import { type HeartbeatOptions, HeartbeatRequests } from "./heartbeat.ts";
 import type { Link, LinkListener } from "./link.ts";
-import type { Broker, CancelTimer, Clock, Entry, MailboxState, Page, Signal } from "./ports.ts";
-import { holes, stands, startOf } from "./resume.ts";
+import type { Broker, CursorMove, Entry, Page, Signal } from "./ports.ts";
+import type { PushLog, Recipient } from "./pushes.ts";
+import { added, type OffsetRange } from "./ranges.ts";
+import { ReadMark } from "./read-mark.ts";
+import { holes, isFor } from "./resume.ts";
+import { findStart, positionOf, type Starter } from "./start.ts";
+import { Window } from "./window.ts";
 
 /**
  * Where a connection is in its life.
@@ -25,42 +30,47 @@ import { holes, stands, startOf } from "./resume.ts";
  */
 export type ConnectionState = "joining" | "catching-up" | "live" | "closed";
 
-/** Whose connection it is and how it speaks. */
-export interface ConnectionInfo {
-  readonly userId: string;
-  /** `"plain"` for a client without the SDK. */
-  readonly device: string;
+/** Whose connection it is and how it speaks. The device of a client without the SDK is `"plain"`. */
+export interface ConnectionInfo extends Starter, Recipient {
   /** The page or process of the device; absent for a client without the SDK. */
   readonly session?: string;
-  /** What the client says it had settled. */
-  readonly claim?: Position;
-  readonly socketId: string;
   readonly connectedAt: number;
   readonly secret: string;
+  /** Whether the device has an id that could not be kept. */
+  readonly transient?: boolean;
+  /** Whether senders may learn what is read here, and this client what others have read. */
+  readonly readReceipts: boolean;
 }
 
 /** What all connections of a server share. */
-export interface ConnectionContext {
+export interface ConnectionContext extends HeartbeatOptions {
   readonly broker: Broker;
-  readonly clock: Clock;
-  readonly windowMessages: number;
-  readonly windowBytes: number;
+  readonly pushes: PushLog;
   readonly maxPayloadBytes: number;
-  /** Entries per page of a catch-up. */
   readonly pageMessages: number;
-  /** Milliseconds that confirmations of plain clients are gathered for one ping. */
-  readonly pingIntervalMs: number;
 }
 
 /** What a connection tells its owner. */
 export interface ConnectionListener {
-  /** Everything up to `connection.confirmed` has reached the client, or is about to be pushed after it for the first time. */
-  onConfirmed(connection: Connection): void;
+  /**
+   * Everything up to `connection.confirmed` has reached the client, or is about to be pushed after it for the first time; or
+   * it has read something.
+   */
+  onMoved(connection: Connection, move: CursorMove): void;
   onMissed(connection: Connection, missed: Missed): void;
   onError(error: unknown): void;
   /** Called once. */
   onClosed(connection: Connection): void;
 }
+
+interface ConnectionParts {
+  readonly link: Link;
+  readonly context: ConnectionContext;
+  readonly listener: ConnectionListener;
+}
+
+/** Ranges of missed messages that wait for their confirmation; beyond it the oldest become one. */
+const MAX_MISSED = 64;
 
 /** One registered connection: tails its user's mailbox, with a fast path for what is accepted now. */
 export class Connection implements LinkListener {
@@ -72,8 +82,10 @@ export class Connection implements LinkListener {
 
   #state: ConnectionState = "joining";
   #epoch = "";
-  /** The newest offset this connection was given, pushed or told as missed. */
+  /** Everything up to here was pushed, told as missed, or is not for this connection. */
   #sent = 0;
+  /** The newest offset this connection was given, pushed or told as missed: what there is to confirm. */
+  #given = 0;
   /** Everything up to here has arrived. */
   #confirmed = 0;
   /** The newest offset anyone has hinted at. */
@@ -83,28 +95,25 @@ export class Connection implements LinkListener {
   #reading = false;
   /** Whether hints may have been lost since the last read began. */
   #stale = false;
-  /** Offsets and sizes of what is pushed and not confirmed, oldest first. */
-  readonly #window: { readonly offset: number; readonly bytes: number }[] = [];
-  #windowBytes = 0;
-  /** Whether the client's protocol lets us ask for a confirmation; without it only congestion bounds what is pushed. */
-  #confirmable = true;
+  readonly #window: Window;
+  /** What was told as missed and is not confirmed. */
+  #missed: readonly OffsetRange[] = [];
+  readonly #readMark = new ReadMark();
   /** Whether the broker knows that this device exists. */
   #deviceKnown = false;
-  #pingTimer: CancelTimer | undefined;
-  /** What the newest ping covers, and what was pushed since. */
-  #pinged = 0;
-  #unpingedBytes = 0;
+  readonly #heartbeats: HeartbeatRequests;
 
-  constructor(
-    info: ConnectionInfo,
-    plain: boolean,
-    parts: { link: Link; context: ConnectionContext; listener: ConnectionListener },
-  ) {
+  constructor(info: ConnectionInfo, plain: boolean, { link, context, listener }: ConnectionParts) {
     this.info = info;
     this.plain = plain;
-    this.#link = parts.link;
-    this.#context = parts.context;
-    this.#listener = parts.listener;
+    this.#link = link;
+    this.#context = context;
+    this.#listener = listener;
+    this.#window = new Window(context);
+    this.#heartbeats = new HeartbeatRequests(context, () => {
+      // Where the client's protocol has no way to be asked, only congestion bounds what is pushed.
+      if (!this.#link.ping()) this.#window.open();
+    });
   }
 
   get state(): ConnectionState {
@@ -136,41 +145,23 @@ export class Connection implements LinkListener {
    */
   async join(begin?: (epoch: string, offset: number) => number): Promise<void> {
     const { broker } = this.#context;
-    const { userId, device, claim } = this.info;
-    const state = await broker.position(userId, device);
-    const isComparable = claim !== undefined && claim.epoch === state.epoch && claim.offset > 0;
-    const page = isComparable ? await broker.read(userId, claim.offset - 1, 1) : undefined;
-    if (page !== undefined && page.epoch !== state.epoch) {
-      // A new life began between the two answers: nothing was rewound.
-      this.close("EPOCH_CHANGED", true);
-      return;
-    }
-    const isVoid = claim !== undefined && !stands(claim, state.epoch, page);
-    const first = isVoid ? (await broker.read(userId, 0, 1)).entries[0]?.offset : undefined;
-    const start = startOf(state, claim, page, first ?? state.head.offset + 1);
-    const position = this.plain ? undefined : await this.#positionAt(start.offset, state);
+    const found = await findStart(broker, this.info);
+    if (found === undefined) return this.close("EPOCH_CHANGED", true);
+    const { state, known, start } = found;
+    const position = this.plain ? undefined : await positionOf(found, broker, this.info);
     if (this.#state !== "joining") return;
     // Nothing waits from here on, so that no cursor moves between this choice and the connection's having made it.
     const offset = begin?.(state.epoch, start.offset) ?? start.offset;
     this.#epoch = state.epoch;
-    this.#sent = this.#pinged = offset;
+    this.#sent = this.#given = offset;
+    this.#heartbeats.left(offset);
     // A position the client brought moves no cursor; that it holds, the client may confirm.
-    this.#confirmed = claim === undefined ? offset : Math.min(offset, state.device?.delivered ?? offset);
+    this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
     this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
-    this.#hint = undefined;
-    this.#deviceKnown = state.device !== undefined;
+    this.#deviceKnown = known !== undefined;
+    const read = this.#readMark.begin(state.epoch, state.user.read);
     if (position !== undefined) {
-      const ready: Ready = {
-        userId,
-        secret: this.info.secret,
-        device,
-        session: this.info.session ?? "",
-        position,
-        head: state.head,
-        read: state.user.read,
-        limits: { windowMessages: this.#context.windowMessages, maxPayloadBytes: this.#context.maxPayloadBytes },
-      };
-      this.#link.send(controlFrame(EVENTS.ready, ready));
+      this.#link.send(controlFrame(EVENTS.ready, { ...this.#introduction, position, head: state.head, read }));
       if (start.missed !== undefined) this.#tellMissed(start.missed);
     }
     this.#enter("catching-up");
@@ -189,13 +180,17 @@ export class Connection implements LinkListener {
       return;
     }
     if (this.#state !== "live" || entry.offset <= this.#sent) return;
-    if (entry.offset === this.#sent + 1 && this.#hasRoomFor(entry.bytes)) this.#push(entry);
+    const isNext = entry.offset === this.#sent + 1 && entry.expiresAt > this.#context.clock.now();
+    if (!isNext) this.#enter("catching-up");
+    else if (!isFor(entry, this.info.device)) this.#skip(entry.offset);
+    else if (this.#hasRoomFor(entry.bytes)) this.#push(entry);
     else this.#enter("catching-up");
   }
 
   /** A signal passes by: it is sent now or never. */
   signal(signal: Signal): void {
     if (this.#state === "joining" || this.#state === "closed" || this.#link.congested) return;
+    if (!isFor(signal, this.info.device) || signal.exceptSockets?.includes(this.info.socketId)) return;
     this.#link.send(this.plain ? signal : signalFrame(signal, this.info.secret));
   }
 
@@ -203,6 +198,23 @@ export class Connection implements LinkListener {
   control(event: string, payload: unknown): void {
     if (this.plain || this.#state === "joining" || this.#state === "closed" || this.#link.congested) return;
     this.#link.send(controlFrame(event, this.info.secret, payload));
+  }
+
+  /** Whether a question can be put to it now. */
+  get askable(): boolean {
+    return this.#state !== "closed" && (this.plain || this.#state !== "joining") && !this.#link.congested;
+  }
+
+  /** Asks the client, as `Link.ask` does. */
+  ask(event: string, args: readonly unknown[], answered: (answer?: readonly unknown[]) => void): () => void {
+    return this.#link.ask(event, args, answered);
+  }
+
+  /** The user has read up to `offset`, here or elsewhere. The client is told now, or when there is room. */
+  readElsewhere(epoch: string, offset: number): void {
+    if (this.#state !== "joining" && epoch !== this.#epoch) return;
+    this.#readMark.heard(epoch, offset);
+    this.#tellRead();
   }
 
   /** Hints may have been lost. */
@@ -220,6 +232,15 @@ export class Connection implements LinkListener {
     this.#confirm(offset);
   }
 
+  /**
+   * The user has read everything up to `offset`.
+   * @throws UsercastError `INVALID_ACK` for what is no offset, or comes before the connection has its start
+   */
+  read(offset: unknown): void {
+    if (this.#state === "joining" || !isOffset(offset)) throw new UsercastError("INVALID_ACK");
+    if (this.#state !== "closed") this.#listener.onMoved(this, { read: offset, unshown: !this.info.readReceipts });
+  }
+
   /** Ends the connection, saying why. */
   close(code: ErrorCode, reconnect: boolean, message: string = ERRORS[code].message): void {
     if (this.#state === "closed") return;
@@ -234,19 +255,20 @@ export class Connection implements LinkListener {
   /** The socket has ended, or belongs to someone else now. */
   gone(): void {
     if (this.#state === "closed") return;
+    // That it was here is known from then on, also where nothing was to be confirmed.
+    if (this.#deviceKnown) this.#tellMoved();
     this.#enter("closed");
-    this.#pingTimer?.();
-    this.#pingTimer = undefined;
+    this.#heartbeats.stop();
     this.#listener.onClosed(this);
   }
 
   onRoom(): void {
+    this.#tellRead();
     void this.#catchUp();
   }
 
   mark(): number {
-    this.#pinged = this.#sent;
-    this.#unpingedBytes = 0;
+    this.#heartbeats.left(this.#sent);
     return this.#sent;
   }
 
@@ -254,14 +276,10 @@ export class Connection implements LinkListener {
     if (this.#state !== "closed") this.#confirm(mark);
   }
 
-  /** The position of an offset the log may no longer hold; then a time between its neighbours', which nothing contradicts. */
-  async #positionAt(offset: number, { epoch, head }: MailboxState): Promise<Position> {
-    const { claim, userId } = this.info;
-    if (offset === 0) return { epoch, offset, at: 0 };
-    if (offset === head.offset) return head;
-    if (claim?.epoch === epoch && claim.offset === offset) return claim;
-    const next = (await this.#context.broker.read(userId, offset - 1, 1)).entries[0];
-    return { epoch, offset, at: next?.offset === offset ? next.at : (next ?? head).at - 1 };
+  get #introduction(): Omit<Ready, "position" | "head" | "read"> {
+    const { userId, secret, device, session = "" } = this.info;
+    const { windowMessages, maxPayloadBytes, broker } = this.#context;
+    return { userId, secret, device, session, limits: { windowMessages, maxPayloadBytes, idempotencyMs: broker.idempotencyMs } };
   }
 
   #enter(state: ConnectionState): void {
@@ -271,64 +289,48 @@ export class Connection implements LinkListener {
 
   #confirm(offset: number): void {
     if (offset <= this.#confirmed) return;
-    this.#confirmed = offset;
-    let settled = 0;
-    for (const { offset: pushed, bytes } of this.#window) {
-      if (pushed > offset) break;
-      settled += 1;
-      this.#windowBytes -= bytes;
-    }
-    this.#window.splice(0, settled);
-    this.#listener.onConfirmed(this);
+    this.#window.confirm(offset);
+    // What came after the last message it was given was not for it, and needs no confirmation.
+    this.#confirmed = offset >= this.#given ? this.#sent : offset;
+    this.#tellMoved();
     if (this.#state === "catching-up") void this.#catchUp();
   }
 
-  #hasRoomFor(bytes: number): boolean {
-    if (this.#link.congested) return false;
-    // One message is always allowed, whatever its size.
-    if (!this.#confirmable || this.#window.length === 0) return true;
-    const { windowMessages, windowBytes } = this.#context;
-    return this.#window.length < windowMessages && this.#windowBytes + bytes <= windowBytes;
+  /** `offset` is not for this connection. */
+  #skip(offset: number): void {
+    const isSettled = this.#confirmed >= this.#given;
+    this.#sent = offset;
+    if (!isSettled) return;
+    this.#confirmed = offset;
+    this.#tellMoved();
   }
 
-  /** No more than there is room for: a client that confirms one by one must not have a whole page read for each. */
-  get #pageLimit(): number {
-    const { pageMessages, windowMessages } = this.#context;
-    return this.#confirmable ? Math.min(pageMessages, windowMessages - this.#window.length) : pageMessages;
+  #tellMoved(): void {
+    const missed = this.#missed.filter(({ last }) => last <= this.#confirmed);
+    if (missed.length > 0) this.#missed = this.#missed.slice(missed.length);
+    this.#deviceKnown = true;
+    this.#listener.onMoved(this, { delivered: this.#confirmed, ...(missed.length > 0 && { missed }) });
+  }
+
+  #tellRead(): void {
+    if (this.plain || !this.#readMark.isDue || this.#state === "joining" || this.#state === "closed") return;
+    if (this.#link.congested) this.#link.awaitRoom();
+    else this.#link.send(controlFrame(EVENTS.read, this.info.secret, this.#readMark.tell()));
+  }
+
+  #hasRoomFor(bytes: number): boolean {
+    return !this.#link.congested && this.#window.hasRoomFor(bytes);
   }
 
   #push(entry: Entry): void {
-    if (!this.#deviceKnown) {
-      // From its first message on the device's place must not depend on what other devices confirm.
-      this.#deviceKnown = true;
-      this.#listener.onConfirmed(this);
-    }
-    const after = this.#sent === entry.offset - 1 ? undefined : this.#sent;
+    // From its first message on the device's place must not depend on what other devices confirm.
+    if (!this.#deviceKnown) this.#tellMoved();
+    const after = this.#given === entry.offset - 1 ? undefined : this.#given;
     this.#link.send(this.plain ? entry : messageFrame(entry, this.info.secret, after));
-    this.#sent = entry.offset;
-    if (this.#confirmable) {
-      this.#window.push({ offset: entry.offset, bytes: entry.bytes });
-      this.#windowBytes += entry.bytes;
-    }
-    if (this.plain) this.#requestHeartbeat(entry.bytes);
-  }
-
-  /** For plain clients a heartbeat is the confirmation: one a second, at once at half a window. */
-  #requestHeartbeat(pushedBytes: number): void {
-    const { windowMessages, windowBytes, pingIntervalMs, clock } = this.#context;
-    this.#unpingedBytes += pushedBytes;
-    const urgent = this.#sent - this.#pinged >= windowMessages / 2 || this.#unpingedBytes >= windowBytes / 2;
-    if (urgent) this.#ping();
-    else this.#pingTimer ??= clock.after(pingIntervalMs, () => this.#ping());
-  }
-
-  #ping(): void {
-    this.#pingTimer?.();
-    this.#pingTimer = undefined;
-    if (!this.#confirmable || this.#pinged >= this.#sent || this.#link.ping()) return;
-    this.#confirmable = false;
-    this.#window.length = 0;
-    this.#windowBytes = 0;
+    this.#context.pushes.note(this.info, entry.offset, this.#context.clock.now());
+    this.#sent = this.#given = entry.offset;
+    this.#window.push(entry.offset, entry.bytes);
+    if (this.plain) this.#heartbeats.pushed(entry.offset, entry.bytes);
   }
 
   async #catchUp(): Promise<void> {
@@ -337,7 +339,9 @@ export class Connection implements LinkListener {
     try {
       while (this.#state === "catching-up" && this.#hasRoomFor(0)) {
         this.#stale = false;
-        const page = await this.#context.broker.read(this.info.userId, this.#sent, this.#pageLimit);
+        // No more than there is room for: a client that confirms one by one must not have a whole page read for each.
+        const limit = Math.max(1, Math.min(this.#context.pageMessages, this.#window.room));
+        const page = await this.#context.broker.read(this.info.userId, this.#sent, limit);
         if (this.#state !== "catching-up") return;
         if (page.epoch !== this.#epoch) {
           this.close("EPOCH_CHANGED", true);
@@ -363,20 +367,28 @@ export class Connection implements LinkListener {
 
   /** Whether the whole page could be pushed. */
   #pushPage(page: Page): boolean {
+    const now = this.#context.clock.now();
     for (const entry of page.entries) {
-      if (entry.offset <= this.#sent) continue;
-      if (!this.#hasRoomFor(entry.bytes)) return false;
-      this.#skipTo(entry.offset, page.trimmed);
-      this.#push(entry);
+      // What has expired since it was read is a hole like any other.
+      if (entry.offset <= this.#sent || entry.expiresAt <= now) continue;
+      const isOurs = isFor(entry, this.info.device);
+      if (isOurs && !this.#hasRoomFor(entry.bytes)) return false;
+      this.#missTo(entry.offset, page.trimmed);
+      if (isOurs) this.#push(entry);
+      else this.#skip(entry.offset);
     }
-    this.#skipTo(page.through + 1, page.trimmed);
+    this.#missTo(page.through + 1, page.trimmed);
     return true;
   }
 
   /** What lies between the newest offset sent and `before` will never come. */
-  #skipTo(before: number, trimmed: number): void {
+  #missTo(before: number, trimmed: number): void {
     for (const missed of holes(this.#sent, before, trimmed)) {
-      this.#sent = missed.before - 1;
+      const last = missed.before - 1;
+      this.#missed = added(this.#missed, { first: missed.after + 1, last }, MAX_MISSED);
+      // Plain clients are told nothing, so they have nothing to confirm.
+      if (this.plain) this.#skip(last);
+      else this.#sent = this.#given = last;
       this.#tellMissed(missed);
     }
   }

@@ -28,7 +28,7 @@ beforeEach(() => {
 
 test("many moves within an interval are one write, of the furthest", async () => {
   const cursors = writer();
-  for (const offset of [1, 5, 3]) cursors.moved("ana", "phone", "e", offset);
+  for (const offset of [1, 5, 3]) cursors.moved("ana", "phone", "e", { delivered: offset });
   clock.advance(199);
   expect(written).toEqual([]);
   clock.advance(1);
@@ -37,8 +37,8 @@ test("many moves within an interval are one write, of the furthest", async () =>
 
 test("a flush writes one user's at once, and waits for what is being written", async () => {
   const cursors = writer();
-  cursors.moved("ana", "phone", "e", 1);
-  cursors.moved("bo", "phone", "e", 1);
+  cursors.moved("ana", "phone", "e", { delivered: 1 });
+  cursors.moved("bo", "phone", "e", { delivered: 1 });
   await Promise.all([cursors.flush("ana"), cursors.flush("ana")]);
   expect(written).toEqual(["ana/phone/e/1"]);
   await cursors.close();
@@ -49,10 +49,10 @@ test("a flush writes one user's at once, and waits for what is being written", a
 test("what the store refuses is reported and written at the next interval, unless something newer is", async () => {
   const cursors = writer();
   failures = [new Error("full")];
-  cursors.moved("ana", "phone", "e", 1);
+  cursors.moved("ana", "phone", "e", { delivered: 1 });
   await cursors.flush("ana");
   expect([written, errors.length]).toEqual([[], 1]);
-  cursors.moved("ana", "phone", "e", 2);
+  cursors.moved("ana", "phone", "e", { delivered: 2 });
   clock.advance(200);
   await vi.waitFor(() => expect(written).toEqual(["ana/phone/e/2"]));
 });
@@ -60,9 +60,9 @@ test("what the store refuses is reported and written at the next interval, unles
 test("what the store refused is not forgotten for another session that has come less far", async () => {
   const cursors = writer();
   failures = [new Error("full")];
-  cursors.moved("ana", "phone", "e", 5);
+  cursors.moved("ana", "phone", "e", { delivered: 5 });
   const refused = cursors.flush("ana");
-  cursors.moved("ana", "phone", "e", 3);
+  cursors.moved("ana", "phone", "e", { delivered: 3 });
   await refused;
   await cursors.flush("ana");
   expect(written).toEqual(["ana/phone/e/5"]);
@@ -70,7 +70,7 @@ test("what the store refused is not forgotten for another session that has come 
 
 test("while the store fails, no more users wait than allowed", async () => {
   const cursors = writer(2);
-  for (const user of ["a", "b", "c"]) cursors.moved(user, "phone", "e", 1);
+  for (const user of ["a", "b", "c"]) cursors.moved(user, "phone", "e", { delivered: 1 });
   await cursors.flushAll();
   expect(written).toEqual(["b/phone/e/1", "c/phone/e/1"]);
 });
@@ -78,7 +78,7 @@ test("while the store fails, no more users wait than allowed", async () => {
 test("while the store fails, the pauses grow and it is reported once; when it is back, everything is written", async () => {
   const cursors = writer();
   failures = Array.from({ length: 100 }, () => new Error("full"));
-  for (const user of ["ana", "bo"]) cursors.moved(user, "phone", "e", 1);
+  for (const user of ["ana", "bo"]) cursors.moved(user, "phone", "e", { delivered: 1 });
   const tries: number[] = [];
   for (let second = 0; second < 60; second += 1) {
     const before = failures.length;

@@ -1,8 +1,9 @@
-import type { Broker, CancelTimer, Clock } from "./ports.ts";
+import type { Broker, CancelTimer, Clock, CursorMove } from "./ports.ts";
+import { added } from "./ranges.ts";
 
-interface Move {
+interface WaitingMove {
   readonly epoch: string;
-  readonly delivered: number;
+  readonly move: CursorMove;
 }
 
 /** How a `CursorWriter` works. */
@@ -19,12 +20,29 @@ export interface CursorWriterOptions {
 /** The longest wait between two tries of a store that fails. */
 const MAX_WAIT_MS = 30_000;
 const MAX_DOUBLINGS = 16;
+/** Ranges of missed messages that wait with one cursor; beyond it the oldest become one. */
+const MAX_MISSED = 64;
+
+const furthest = (a: number | undefined, b: number | undefined): number => Math.max(a ?? 0, b ?? 0);
+
+/** Two moves of one cursor as one. What was read in either without being shown is not shown. */
+function together(first: CursorMove, second: CursorMove): CursorMove {
+  const missed = (second.missed ?? []).reduce((ranges, range) => added(ranges, range, MAX_MISSED), first.missed ?? []);
+  const reads = first.read !== undefined || second.read !== undefined;
+  const delivers = first.delivered !== undefined || second.delivered !== undefined;
+  return {
+    ...(delivers && { delivered: furthest(first.delivered, second.delivered) }),
+    ...(missed.length > 0 && { missed }),
+    ...(reads && { read: furthest(first.read, second.read), unshown: first.unshown === true || second.unshown === true }),
+    transient: first.transient === true && second.transient === true,
+  };
+}
 
 /** Gathers moves of device cursors and writes each at most once per interval, and at disconnect. */
 export class CursorWriter {
   readonly #options: CursorWriterOptions;
   /** By user, then by device. */
-  readonly #waiting = new Map<string, Map<string, Move>>();
+  readonly #waiting = new Map<string, Map<string, WaitingMove>>();
   /** Writes under way, by user. */
   readonly #writing = new Map<string, Promise<void>>();
   #timer: CancelTimer | undefined;
@@ -36,8 +54,8 @@ export class CursorWriter {
     this.#options = options;
   }
 
-  /** Notes that `device` has confirmed everything up to `delivered`. */
-  moved(userId: string, device: string, epoch: string, delivered: number): void {
+  /** Notes that a device has come further. */
+  moved(userId: string, device: string, epoch: string, move: CursorMove): void {
     let devices = this.#waiting.get(userId);
     if (devices === undefined) {
       if (this.#waiting.size >= this.#options.maxWaiting) this.#forgetOldest();
@@ -45,7 +63,7 @@ export class CursorWriter {
       this.#waiting.set(userId, devices);
     }
     const known = devices.get(device);
-    if (known === undefined || known.epoch !== epoch || known.delivered < delivered) devices.set(device, { epoch, delivered });
+    devices.set(device, { epoch, move: known?.epoch === epoch ? together(known.move, move) : move });
     // While the store fails, each try waits twice as long as the last.
     const waitMs = Math.min(Math.max(this.#options.intervalMs, 1) * 2 ** this.#failures, MAX_WAIT_MS);
     this.#timer ??= this.#options.clock.after(Math.max(waitMs, this.#options.intervalMs), () => {
@@ -84,11 +102,11 @@ export class CursorWriter {
     this.#timer = undefined;
   }
 
-  async #write(userId: string, devices: ReadonlyMap<string, Move>): Promise<void> {
+  async #write(userId: string, devices: ReadonlyMap<string, WaitingMove>): Promise<void> {
     const { broker, onError } = this.#options;
-    const writes = [...devices].map(async ([device, { epoch, delivered }]) => {
+    const writes = [...devices].map(async ([device, { epoch, move }]) => {
       try {
-        await broker.advance(userId, device, epoch, { delivered });
+        await broker.advance(userId, device, epoch, move);
         this.#failing = false;
       } catch (error) {
         // Reported once per outage, not for each cursor and try.
@@ -96,7 +114,7 @@ export class CursorWriter {
         this.#failing = true;
         // Waits for the next interval, unless something of a newer life already does.
         const newer = this.#waiting.get(userId)?.get(device);
-        if (newer === undefined || newer.epoch === epoch) this.moved(userId, device, epoch, delivered);
+        if (newer === undefined || newer.epoch === epoch) this.moved(userId, device, epoch, move);
       }
     });
     await Promise.all(writes);

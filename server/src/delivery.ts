@@ -1,9 +1,9 @@
-import type { ErrorCode, Missed } from "@usercast/protocol";
+import type { ErrorCode, Missed, MissedReason } from "@usercast/protocol";
 import { Connection, type ConnectionContext, type ConnectionInfo, type ConnectionListener } from "./connection.ts";
 import { CursorWriter } from "./cursors.ts";
 import { Hub, type UserConnections } from "./hub.ts";
 import type { Link } from "./link.ts";
-import type { Unsubscribe } from "./ports.ts";
+import type { CursorMove, Unsubscribe } from "./ports.ts";
 import { PresenceTracker } from "./presence.ts";
 
 /** How a `Delivery` works. */
@@ -32,6 +32,7 @@ export class Delivery implements ConnectionListener {
   readonly #cursors: CursorWriter;
   /** One per user with connections. */
   readonly #subscriptions = new Map<UserConnections, Promise<Unsubscribe>>();
+  readonly #missed: Record<MissedReason, number> = { expired: 0, trimmed: 0, epoch: 0, rewound: 0 };
   /** Ends of subscriptions under way. */
   readonly #ending = new Set<Promise<void>>();
 
@@ -52,6 +53,11 @@ export class Delivery implements ConnectionListener {
       maxWaiting: options.maxWaitingCursors,
       onError,
     });
+  }
+
+  /** Ranges of messages that connections had to do without since the start, by their reasons. */
+  get missed(): Readonly<Record<MissedReason, number>> {
+    return { ...this.#missed };
   }
 
   /** A connection's beginning: counted from now on, delivered to as soon as its start is known. */
@@ -91,13 +97,16 @@ export class Delivery implements ConnectionListener {
     return connections.length;
   }
 
-  onConfirmed(connection: Connection): void {
-    const { userId, device } = connection.info;
-    const delivered = connection.plain ? this.hub.get(userId)?.plainCursor(connection.epoch) : connection.confirmed;
-    if (delivered !== undefined) this.#cursors.moved(userId, device, connection.epoch, delivered);
+  onMoved(connection: Connection, move: CursorMove): void {
+    const { plain, epoch, info } = connection;
+    const { userId, device, transient = false } = info;
+    const isShared = plain && move.delivered !== undefined;
+    const own = isShared ? this.hub.get(userId)?.plainMove(epoch, move) : { ...move, transient };
+    if (own !== undefined) this.#cursors.moved(userId, device, epoch, own);
   }
 
   onMissed(connection: Connection, missed: Missed): void {
+    this.#missed[missed.reason] += 1;
     this.#options.onMissed(connection, missed);
   }
 

@@ -28,20 +28,20 @@ test("the plain cursor waits for who is owed something, pushed or not, and for t
   const fast = plain({ state: "live", confirmed: 10, due: 20 });
   const slow = plain({ state: "catching-up", confirmed: 10, due: 20 });
   come(fast, { confirmed: 20 });
-  expect(group.plainCursor("e")).toBe(10);
+  expect(group.plainMove("e", {})?.delivered).toBe(10);
 
   group.remove(slow);
-  expect(group.plainCursor("e")).toBe(10);
+  expect(group.plainMove("e", {})?.delivered).toBe(10);
   expect(group.beginPlain("e", 10)).toBe(10);
   // It took the debt over, and breaks in its turn before anything was pushed to it.
   const successor = plain({ state: "catching-up", confirmed: 10, due: 20 });
-  expect(group.plainCursor("e")).toBe(10);
+  expect(group.plainMove("e", {})?.delivered).toBe(10);
   group.remove(successor);
-  expect(group.plainCursor("e")).toBe(10);
+  expect(group.plainMove("e", {})?.delivered).toBe(10);
 
   const last = plain({ state: "live", confirmed: group.beginPlain("e", 10), due: 20 });
   come(last, { confirmed: 20 });
-  expect(group.plainCursor("e")).toBe(20);
+  expect(group.plainMove("e", {})?.delivered).toBe(20);
 });
 
 test("a connection that asked the broker before the cursor moved begins where the cursor is", () => {
@@ -53,9 +53,23 @@ test("debt and cursor of a life of the mailbox that is over count for nothing in
   expect(group.beginPlain("new", 0)).toBe(0);
   const next = plain({ state: "live", confirmed: 2, due: 2 }, "new");
   group.remove(owed);
-  expect([group.plainCursor("e"), group.plainCursor("new")]).toEqual([undefined, 2]);
+  expect([group.plainMove("e", {})?.delivered, group.plainMove("new", {})?.delivered]).toEqual([undefined, 2]);
   group.remove(next);
   expect(group.beginPlain("new", 2)).toBe(2);
+});
+
+test("what plain connections passed as missed is told with the cursor that passes it, and once", () => {
+  const tabs = new UserConnections("ana", options);
+  tabs.beginPlain("e", 0);
+  const fast = { plain: true, epoch: "e", state: "live", confirmed: 5, due: 5 } as unknown as Connection;
+  const slow = { plain: true, epoch: "e", state: "live", confirmed: 1, due: 5 } as unknown as Connection;
+  tabs.all.add(fast).add(slow);
+  const early = { first: 1, last: 1 };
+  const late = { first: 3, last: 4 };
+  expect(tabs.plainMove("e", { missed: [early, late] })).toEqual({ delivered: 1, missed: [early] });
+  come(slow, { confirmed: 5 });
+  expect(tabs.plainMove("e", { missed: [late] })).toEqual({ delivered: 5, missed: [late] });
+  expect(tabs.plainMove("e", {})).toEqual({ delivered: 5 });
 });
 
 test("connections that broke together are owed each for itself, also when their user was gone meanwhile", () => {
@@ -99,10 +113,10 @@ test("what tabs that are closed for good were owed neither holds the cursor nor 
   expect(live.confirmed).toBe(1);
   tabs.all.add(live);
   come(live, { confirmed: 9 });
-  expect(tabs.plainCursor("e")).toBe(2);
+  expect(tabs.plainMove("e", {})?.delivered).toBe(2);
   clock.advance(999);
   expect(tabs.beginPlain("e", 2)).toBe(2);
   clock.advance(1);
-  expect(tabs.plainCursor("e")).toBe(9);
+  expect(tabs.plainMove("e", {})?.delivered).toBe(9);
   expect(tabs.beginPlain("e", 9)).toBe(9);
 });

@@ -1,9 +1,13 @@
 import type { Connection } from "./connection.ts";
-import type { Clock, Cursors, Entry, MailboxListener, Signal } from "./ports.ts";
+import type { Clock, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
+import { added, type OffsetRange } from "./ranges.ts";
 import { plainCursor } from "./resume.ts";
 
 /** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
 const MAX_DEBTS = 64;
+
+/** Ranges that plain connections passed as missed and their shared cursor has not; beyond it the oldest become one. */
+const MAX_MISSED = 64;
 
 /** What a broken plain connection had not confirmed. */
 interface Debt {
@@ -31,6 +35,8 @@ export class UserConnections implements MailboxListener {
   #epoch = "";
   /** What broken plain connections are owed, the most first, until others take it over. */
   readonly #debts: Debt[] = [];
+  /** What plain connections have passed as missed above their shared cursor. */
+  #missed: readonly OffsetRange[] = [];
   /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
   #reached = 0;
 
@@ -53,6 +59,7 @@ export class UserConnections implements MailboxListener {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#debts.length = 0;
+      this.#missed = [];
       this.#reached = 0;
     }
     this.#forgetExpired();
@@ -75,12 +82,18 @@ export class UserConnections implements MailboxListener {
     if (this.#debts.length > MAX_DEBTS) this.#debts.pop();
   }
 
-  /** How far the device that all plain connections share has come in a life of the mailbox; nothing for a life that is over. */
-  plainCursor(epoch: string): number | undefined {
+  /**
+   * How far the device that all plain connections share has come in a life of the mailbox, now that one of them has moved; nothing
+   * for a life that is over.
+   */
+  plainMove(epoch: string, { missed = [] }: CursorMove): CursorMove | undefined {
     if (epoch !== this.#epoch) return undefined;
     this.#forgetExpired();
     this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debts[0]?.confirmed));
-    return this.#reached;
+    for (const range of missed) this.#missed = added(this.#missed, range, MAX_MISSED);
+    const passed = this.#missed.filter(({ last }) => last <= this.#reached);
+    this.#missed = this.#missed.slice(passed.length);
+    return { delivered: this.#reached, ...(passed.length > 0 && { missed: passed }) };
   }
 
   entry(entry: Entry, epoch: string): void {
@@ -95,7 +108,9 @@ export class UserConnections implements MailboxListener {
     for (const connection of this.all) connection.interrupted();
   }
 
-  cursors(_device: string, _cursors: Cursors): void {}
+  cursors({ epoch, from, to }: CursorsMoved): void {
+    if (to.read > from.read) for (const connection of this.all) connection.readElsewhere(epoch, to.read);
+  }
 
   #expiry(): number {
     return this.#options.clock.now() + this.#options.owedMs;
@@ -149,6 +164,11 @@ export class Hub {
     if (this.#owing.size <= this.#options.maxOwedUsers) return;
     const [longestGone] = this.#owing.keys();
     if (longestGone !== undefined) this.#owing.delete(longestGone);
+  }
+
+  /** Users with a connection on this node. */
+  get users(): number {
+    return this.#users.size;
   }
 
   /** Every connection of this node. */

@@ -1,29 +1,40 @@
 export { type ErrorCode, type Missed, type Position, UsercastError } from "@usercast/protocol";
+export type { Answers, Asked, AskMode, DeviceAnswer, Silence } from "./ask.ts";
 export { type JwtOptions, jwt, type TokenAuthenticate } from "./auth/jwt.ts";
 export type { Authenticate, Authenticated, Identity, VerifyToken } from "./auth/verify.ts";
 export { type MemoryOptions, memory } from "./broker/memory.ts";
 export type { BrokerOptions } from "./broker/options.ts";
-export type { RetentionOptions } from "./broker/retention.ts";
+export type { RetentionOptions, WhenFull } from "./broker/retention.ts";
 export type { DefaultEvents, EventData, EventMap, EventName } from "./events.ts";
 export type { Authorization, Authorize, Logger, UsercastOptions } from "./options.ts";
 export type {
   Broker,
   CancelTimer,
   Clock,
+  CursorMove,
   Cursors,
+  CursorsMoved,
+  DeviceCursors,
+  DeviceFilter,
   Draft,
   Encoded,
   Entry,
+  KeyUse,
   MailboxListener,
   MailboxState,
   Page,
   PublishResult,
+  ReceiptGrant,
   SendKey,
   Signal,
   Unsubscribe,
+  UserCursors,
 } from "./ports.ts";
-export type { Outcome, Receipt } from "./send.ts";
-export type { Target, VolatileTarget } from "./target.ts";
+export type { OffsetRange } from "./ranges.ts";
+export type { Confirmation, Receipt, ReceiptWait } from "./receipt.ts";
+export type { Outcome } from "./send.ts";
+export type { ExceptDevice, Target, VolatileTarget } from "./target.ts";
+export type { DeviceTrace, MessageTrace, TraceState } from "./trace.ts";
 export {
   type LifecycleEvents,
   type MailboxHandle,
@@ -31,6 +42,7 @@ export {
   type StoredMessage,
   type UserConnection,
   type Usercast,
+  type UsercastStats,
   type UserEventContext,
   type UserPresence,
   usercast,

@@ -25,6 +25,11 @@ export interface Link {
   awaitRoom(): void;
   /** Asks the client's engine for a sign of life; false where the protocol has no way to. */
   ping(): boolean;
+  /**
+   * Sends an event that the client is to acknowledge. Calls `answered` at most once: with the arguments of the acknowledgement, or
+   * with nothing when the client is gone. The answer of this call ends the wait.
+   */
+  ask(event: string, args: readonly unknown[], answered: (answer?: readonly unknown[]) => void): () => void;
   /** Ends the connection: to be come back to, or for good. */
   close(comeBack: boolean): void;
 }
@@ -64,6 +69,12 @@ interface Internals {
   readonly _opts?: { readonly connectionStateRecovery?: unknown };
 }
 
+interface SocketInternals {
+  /** Acknowledgements that are waited for, by the numbers that the namespace gives. */
+  readonly acks?: Map<number, unknown>;
+  readonly nsp: { readonly _ids?: number };
+}
+
 /** How frames become Socket.IO packets on one server. */
 export interface PacketFormat {
   /** `encode` of a parser that is not Socket.IO's own; undefined for the usual one. */
@@ -96,6 +107,8 @@ export class SocketLink implements Link {
   #buffered = 0;
   #bufferedFrames = 0;
   #awaitingRoom = false;
+  /** Ends the waits for acknowledgements. */
+  readonly #asked = new Set<() => void>();
   /** What the pings under way cover, oldest first. */
   readonly #marks: { readonly ping: number; readonly mark: number }[] = [];
 
@@ -114,6 +127,7 @@ export class SocketLink implements Link {
     this.#listener = listener;
     // What was marked for the listener before says nothing about this one, whose offsets are another mailbox's.
     this.#marks.length = 0;
+    for (const gone of this.#asked) gone();
     if (heartbeats) this.#heartbeats.links.add(this);
   }
 
@@ -122,6 +136,7 @@ export class SocketLink implements Link {
     this.#listener = undefined;
     this.#engine.off("flush", this.#onFlush);
     this.#heartbeats.links.delete(this);
+    for (const gone of this.#asked) gone();
     this.#stopAwaiting();
     // A look that is under way must not begin to wait again.
     this.#stopAwaiting = () => {};
@@ -184,6 +199,22 @@ export class SocketLink implements Link {
     if (this.#engine.protocol < 4 || this.#engine.sendPacket === undefined) return false;
     this.#engine.sendPacket("ping");
     return true;
+  }
+
+  ask(event: string, args: readonly unknown[], answered: (answer?: readonly unknown[]) => void): () => void {
+    const { acks, nsp } = this.#socket as unknown as SocketInternals;
+    const id = nsp._ids;
+    const gone = (): void => {
+      // Socket.IO would remember a client that never calls back for as long as the socket lives.
+      if (id !== undefined) acks?.delete(id);
+      if (this.#asked.delete(gone)) answered();
+    };
+    this.#asked.add(gone);
+    // With an acknowledgement, `emit` enters nothing into the adapter's log.
+    this.#socket.emit(event, ...args, (...answer: readonly unknown[]) => {
+      if (this.#asked.delete(gone)) answered(answer);
+    });
+    return gone;
   }
 
   close(comeBack: boolean): void {

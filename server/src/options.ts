@@ -10,8 +10,11 @@ export interface Logger {
   error(message: string, error?: unknown): void;
 }
 
-/** What an `authorize` function answers: whether the message may be sent, and whether its sender learns what became of it. */
-export type Authorization = boolean | { readonly receipts?: boolean };
+/**
+ * What an `authorize` function answers: whether the message may be sent, and whether its sender learns what became of it:
+ * `true` for everything the recipient shows, `"delivered"` for no more than that.
+ */
+export type Authorization = boolean | { readonly receipts?: boolean | "delivered" };
 
 /** Decides whether `sender` may send this to `recipient`. */
 export type Authorize = (
@@ -148,10 +151,21 @@ export interface UsercastOptions {
    */
   readonly maxRecipients?: number;
   /**
-   * Sends by users whose delivery is being followed for a receipt; beyond it the oldest is no longer followed.
+   * Messages followed for a receipt. Of those that users sent, the recipient followed for longest is given up beyond it; apart from
+   * them as many may be waited for with `receipt.delivered()` and `receipt.read()`, and one more fails with `OVERLOADED`.
    * @default 10_000
    */
   readonly maxPendingReceipts?: number;
+  /**
+   * Questions that wait for answers; more fail with `OVERLOADED`.
+   * @default 10_000
+   */
+  readonly maxPendingQuestions?: number;
+  /**
+   * The latest pushes to connections that are remembered for `trace`.
+   * @default 65_536
+   */
+  readonly maxTracedPushes?: number;
   /** @default the machine's clock */
   readonly clock?: Clock;
   /** @default console */
@@ -198,6 +212,8 @@ const DEFAULTS: Limits = {
   maxPendingSends: 10_000,
   maxRecipients: 10_000,
   maxPendingReceipts: 10_000,
+  maxPendingQuestions: 10_000,
+  maxTracedPushes: 65_536,
 };
 
 const refuse = (detail: string): never => {

@@ -1,4 +1,5 @@
 import type { Position, UsercastError } from "@usercast/protocol";
+import type { OffsetRange } from "./ranges.ts";
 
 /**
  * The ports of the server: what the delivery core needs from the world, in words with MUST and MUST NOT.
@@ -19,13 +20,27 @@ export interface Encoded {
   readonly bytes: number;
 }
 
+/** How much a user who sends may learn of what became of a message; `"read"` includes `"delivered"`. */
+export type ReceiptGrant = "delivered" | "read";
+
 /** An idempotency key and what it stands for. */
 export interface SendKey {
   /** What the sender wrote. */
   readonly key: string;
   /** A digest of the content, by which a repetition is told from a misuse. */
   readonly digest: string;
+  /** What its sender may be told later, also after a restart; absent for nothing. */
+  readonly receipts?: ReceiptGrant;
 }
+
+/** What a key's first use came to. */
+export interface KeyUse {
+  readonly position: Position;
+  readonly receipts?: ReceiptGrant;
+}
+
+/** Which of a user's devices a message is for; without one, it is for all. */
+export type DeviceFilter = { readonly only: string } | { readonly except: string };
 
 /** A message on its way into a mailbox. */
 export interface Draft extends Encoded {
@@ -37,6 +52,8 @@ export interface Draft extends Encoded {
   /** Milliseconds from acceptance until it expires; never above the broker's retention. */
   readonly ttlMs: number;
   readonly key?: SendKey;
+  /** Devices it is for. The others skip it: it has its offset all the same. */
+  readonly devices?: DeviceFilter;
 }
 
 /** A message in a mailbox. */
@@ -47,6 +64,7 @@ export interface Entry extends Encoded {
   readonly expiresAt: number;
   readonly from?: string;
   readonly key?: string;
+  readonly devices?: DeviceFilter;
 }
 
 /** What became of one draft. `duplicate` gives the place the key's first use got. */
@@ -57,6 +75,9 @@ export type PublishResult =
 /** A message that is delivered to whoever is connected now, and never stored. */
 export interface Signal extends Encoded {
   readonly from?: string;
+  readonly devices?: DeviceFilter;
+  /** Socket ids that it is not for. */
+  readonly exceptSockets?: readonly string[];
 }
 
 /** A stretch of a mailbox. */
@@ -81,14 +102,61 @@ export interface Cursors {
   readonly read: number;
 }
 
-/** Where a mailbox stands, and one of its devices. */
+/** One device's cursors, and when they last moved, in milliseconds since 1970 by the broker's clock. */
+export interface DeviceCursors extends Cursors {
+  readonly deliveredAt: number;
+  readonly readAt: number;
+  /** When the device was last here, as far as a day matters: by this it is forgotten. */
+  readonly seenAt: number;
+  /** Whether its id was made up and could not be kept: the first to be forgotten. */
+  readonly transient: boolean;
+}
+
+/**
+ * The furthest any device of a user has come, and of what lies below it what no sender may be told. Lists are bounded by
+ * joining their oldest ranges: too little is told then, never too much.
+ */
+export interface UserCursors extends Cursors {
+  /** Passed as missed and not as delivered, by every device that has passed it. */
+  readonly missed: readonly OffsetRange[];
+  /** Read while the user had read receipts switched off. */
+  readonly unshown: readonly OffsetRange[];
+}
+
+/** How far a device has come since it last said so. */
+export interface CursorMove extends Partial<Cursors> {
+  /** What it was told as missed below `delivered`, in order. */
+  readonly missed?: readonly OffsetRange[];
+  /** Whether what was read may not be told to senders. */
+  readonly unshown?: boolean;
+  readonly transient?: boolean;
+}
+
+/** A device's cursors moved. */
+export interface CursorsMoved {
+  readonly device: string;
+  readonly epoch: string;
+  /** When, by the broker's clock. */
+  readonly at: number;
+  /** From where; for a device never seen, from where its user had come, because that is where such devices begin. */
+  readonly from: Cursors;
+  readonly to: Cursors;
+  /** What of it was told as missed, and not delivered. */
+  readonly missed: readonly OffsetRange[];
+  /** How far the user had read before. */
+  readonly userRead: number;
+  /** Whether senders may not be told that more is read now. */
+  readonly unshown: boolean;
+}
+
+/** Where a mailbox stands, and everybody in it. */
 export interface MailboxState {
   readonly epoch: string;
   readonly head: Position;
-  /** This device's cursors in today's epoch; absent for a device never seen or forgotten. */
-  readonly device?: Cursors;
+  /** Devices in today's epoch by their ids; without those never seen or forgotten. */
+  readonly devices: ReadonlyMap<string, DeviceCursors>;
   /** The furthest any device of the user has come; MUST NOT fall when devices are forgotten. */
-  readonly user: Cursors;
+  readonly user: UserCursors;
 }
 
 /** Told of what happens to one user's mailbox. Calls MUST be made in order of offset and MUST NOT throw. */
@@ -96,8 +164,7 @@ export interface MailboxListener {
   /** A durable entry. Hints may be lost: a listener finds gaps by offset and reads them back. */
   entry(entry: Entry, epoch: string): void;
   signal(signal: Signal): void;
-  /** A device's cursor moved. */
-  cursors(device: string, cursors: Cursors): void;
+  cursors(moved: CursorsMoved): void;
   /** Something may have been missed, or the mailbox began a new life: read again from the log. */
   interrupted(): void;
 }
@@ -114,12 +181,15 @@ export interface Broker {
   readonly name: string;
   /** Whether several processes may share one store. */
   readonly scope: "process" | "cluster";
+  /** Milliseconds an idempotency key takes effect, counted from its first use. */
+  readonly idempotencyMs: number;
 
   /**
    * Appends drafts, in order. There is one result per draft, at its index, and one draft's failure MUST NOT fail another.
    * MUST resolve only when the accepted ones are as durable as the broker can make them, and MUST NOT let anyone read
    * an entry, hear of it or be answered `duplicate` before. Offsets are consecutive; one given to an entry that anyone
-   * could read MUST NOT be given again within the epoch. Rejects only when nothing at all was accepted.
+   * could read MUST NOT be given again within the epoch. A device never seen that a draft is only for MUST be known from then on,
+   * at the user's furthest: others pass the message before it comes. Rejects only when nothing at all was accepted.
    */
   publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]>;
 
@@ -131,13 +201,16 @@ export interface Broker {
 
   /**
    * Moves a device's cursors forward and the user's furthest with them. MUST ignore what goes backwards, cap what goes
-   * past the head, and do nothing when `epoch` is not the mailbox's. The number of devices per user is bounded: the
-   * least recently moved is forgotten.
+   * past the head, and do nothing when `epoch` is not the mailbox's. The number of devices per user is bounded: those with a
+   * transient id are forgotten first, then the one last seen longest ago; so is who was not seen for long.
    */
-  advance(userId: string, device: string, epoch: string, cursors: Partial<Cursors>): Promise<void>;
+  advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void>;
 
   /** MUST write nothing; a user without messages gets an epoch that stays the same while the process lives. */
-  position(userId: string, device: string): Promise<MailboxState>;
+  position(userId: string): Promise<MailboxState>;
+
+  /** What the key came to that `from` (absent: the back end) used for a message to `userId`; nothing when it is unknown or its life is over. MUST write nothing. */
+  recall(userId: string, from: string | undefined, key: string): Promise<KeyUse | undefined>;
 
   /** After the promise resolves, every entry that is not in a later read MUST reach the listener. */
   subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe>;

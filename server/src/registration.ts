@@ -13,7 +13,7 @@ import {
 } from "@usercast/protocol";
 import type { Socket } from "socket.io";
 import { handshakeToken, type Identity, identify, parseIdentity } from "./auth/verify.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, ConnectionInfo } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
 import { controlFrame } from "./frame.ts";
 import { type PacketFormat, SocketLink } from "./link.ts";
@@ -54,8 +54,13 @@ function parseHello(auth: unknown): Hello | undefined {
     device: parseDeviceId(value["device"]),
     session: parseDeviceId(value["session"]),
   } as const;
-  const position = value["position"];
-  return position === undefined ? hello : { ...hello, position: parsePosition(position) };
+  const { position, transient, readReceipts } = value;
+  return {
+    ...hello,
+    ...(position !== undefined && { position: parsePosition(position) }),
+    ...(transient === true && { transient }),
+    ...(readReceipts === false && { readReceipts }),
+  };
 }
 
 /** One socket, from its connection to its end: who it belongs to and what it may do. */
@@ -84,7 +89,9 @@ export class Registration {
     const { registerEvent, registerTimeoutMs, clock } = context.options;
     socket.on("disconnect", this.#onDisconnect);
     socket.on(EVENTS.ack, this.#onAck);
+    socket.on(EVENTS.read, this.#onRead);
     socket.on(EVENTS.send, this.#onSend);
+    socket.on(EVENTS.state, this.#onState);
     socket.onAny(this.#onAny);
     if (registerEvent !== false) socket.on(registerEvent, this.#onRegister);
     if (registerTimeoutMs !== false) {
@@ -142,6 +149,8 @@ export class Registration {
       socketId: this.socket.id,
       connectedAt: options.clock.now(),
       secret: randomBytes(12).toString("base64url"),
+      readReceipts: this.#hello?.readReceipts ?? true,
+      ...(this.#hello?.transient && { transient: true }),
       ...(this.#hello === undefined ? {} : { session: this.#hello.session }),
       // The place a client brings is in the mailbox of the user it came as.
       ...(this.#hello?.position === undefined || this.#connection !== undefined ? {} : { claim: this.#hello.position }),
@@ -246,38 +255,49 @@ export class Registration {
   };
 
   readonly #onAck = (offset: unknown, ...rest: readonly unknown[]): void => {
-    const answer = this.#callback(rest.at(-1) ?? offset);
+    this.#answer(this.#callback(rest.at(-1) ?? offset), (connection) => connection.ack(offset));
+  };
+
+  readonly #onRead = (offset: unknown, ...rest: readonly unknown[]): void => {
+    this.#answer(this.#callback(rest.at(-1) ?? offset), (connection) => connection.read(offset));
+  };
+
+  #answer(answer: Acknowledge | undefined, take: (connection: Connection) => void): void {
     try {
       if (this.#connection === undefined) throw new UsercastError("NOT_REGISTERED");
-      this.#connection.ack(offset);
+      take(this.#connection);
       answer?.({ ok: true });
     } catch (error) {
       answer?.({ ok: false, error: UsercastError.from(error).toJSON() });
     }
-  };
+  }
 
   readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void => {
     const answer = this.#callback(rest.at(-1) ?? request);
-    const from = this.#registeredUser();
-    if (from === undefined) {
-      answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
-      return;
-    }
-    void this.#context.userSends.take(from, request).then((result) => answer?.(result));
+    const sender = this.#registeredConnection();
+    if (sender === undefined) answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
+    else void this.#context.userSends.take(sender.userId, request).then((result) => answer?.(result));
+  };
+
+  readonly #onState = (requests: unknown, ...rest: readonly unknown[]): void => {
+    const answer = this.#callback(rest.at(-1) ?? requests);
+    const asker = this.#registeredConnection();
+    if (asker === undefined) answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
+    else void this.#context.userSends.states(asker, requests).then((result) => answer?.(result));
   };
 
   readonly #onAny = (event: string, ...args: readonly unknown[]): void => {
     // As long as some wait, later ones wait behind them.
     if (this.#early === undefined) {
-      if (this.#registeredUser() !== undefined) this.#context.onEvent(this, event, args);
+      if (this.#registeredConnection() !== undefined) this.#context.onEvent(this, event, args);
     } else if (this.#early.length < MAX_EARLY_EVENTS) this.#early.push([event, args]);
   };
 
   readonly #onDisconnect = (): void => this.#end();
 
-  #registeredUser(): string | undefined {
+  #registeredConnection(): ConnectionInfo | undefined {
     const { state, info } = this.#connection ?? {};
-    return state === undefined || state === "closed" ? undefined : info?.userId;
+    return state === undefined || state === "closed" ? undefined : info;
   }
 
   #end(): void {
@@ -290,7 +310,9 @@ export class Registration {
     const { registerEvent } = this.#context.options;
     this.socket.off("disconnect", this.#onDisconnect);
     this.socket.off(EVENTS.ack, this.#onAck);
+    this.socket.off(EVENTS.read, this.#onRead);
     this.socket.off(EVENTS.send, this.#onSend);
+    this.socket.off(EVENTS.state, this.#onState);
     this.socket.offAny(this.#onAny);
     if (registerEvent !== false) this.socket.off(registerEvent, this.#onRegister);
     this.#context.onEnd(this);

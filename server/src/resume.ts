@@ -1,7 +1,13 @@
 import type { Missed, Position } from "@usercast/protocol";
-import type { MailboxState, Page } from "./ports.ts";
+import type { Cursors, DeviceFilter, MailboxState, Page } from "./ports.ts";
 
 // Where a connection starts, and what it will not get. Values in, values out.
+
+/** What the start of a connection depends on: where the mailbox stands, and its device, if that is known. */
+export type StartState = Pick<MailboxState, "epoch" | "head"> & {
+  readonly user: Cursors;
+  readonly device?: Cursors | undefined;
+};
 
 /** Where a connection starts. */
 export interface Start {
@@ -46,7 +52,7 @@ export function stands(claim: Position, epoch: string, page: Page | undefined): 
  * @param page as for `stands`
  * @param firstOffset the first retained offset; asked for only when the claim means nothing any more
  */
-export function startOf(state: MailboxState, claim?: Position, page?: Page, firstOffset = 1): Start {
+export function startOf(state: StartState, claim?: Position, page?: Page, firstOffset = 1): Start {
   const byDevice = state.device?.delivered;
   if (claim === undefined) return { offset: byDevice ?? state.user.delivered };
   if (stands(claim, state.epoch, page)) return { offset: claim.offset };
@@ -89,4 +95,10 @@ export function plainCursor(connections: Iterable<Progress>, broken: number | un
     if (confirmed < due) owed = Math.min(owed, confirmed);
   }
   return Math.min(furthest, owed);
+}
+
+/** Whether a message or signal is for connections of `device`. */
+export function isFor({ devices }: { readonly devices?: DeviceFilter }, device: string): boolean {
+  if (devices === undefined) return true;
+  return "only" in devices ? devices.only === device : devices.except !== device;
 }

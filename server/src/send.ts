@@ -1,17 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { type Position, parseIdempotencyKey, parseTtl, parseUserId, UsercastError } from "@usercast/protocol";
+import { PLAIN_DEVICE, parseDeviceId, parseIdempotencyKey, parseTtl, parseUserId, UsercastError } from "@usercast/protocol";
 import { encodeMessage } from "./encode.ts";
-import type { Broker, Draft, Encoded, PublishResult, SendKey } from "./ports.ts";
-
-/** What the sender of a message learns once it is accepted. */
-export interface Receipt extends Position {
-  readonly userId: string;
-  /**
-   * `pushed`: accepted while at least one connection of the user lived. `queued`: kept until the user comes. `duplicate`:
-   * the idempotency key had taken effect before, at this place.
-   */
-  readonly state: "pushed" | "queued" | "duplicate";
-}
+import type { DeviceFilter, Draft, Encoded, PublishResult, ReceiptGrant, SendKey, Signal } from "./ports.ts";
+import { Receipt, type ReceiptContext } from "./receipt.ts";
 
 /** What became of a message to one of several recipients. */
 export type Outcome = Receipt | { readonly userId: string; readonly state: "failed"; readonly error: UsercastError };
@@ -23,11 +14,16 @@ export interface SendSettings {
   readonly idempotencyKey?: string;
   /** The user who sends; absent for the back end. */
   readonly from?: string;
+  /** Devices it is for; checked here. */
+  readonly devices?: DeviceFilter;
+  /** Sockets that a signal is not for. */
+  readonly exceptSockets?: readonly string[];
+  /** What the user who sends may be told later; kept with the key. */
+  readonly receipts?: ReceiptGrant;
 }
 
 /** How a `Sender` works. */
-export interface SenderOptions {
-  readonly broker: Broker;
+export interface SenderOptions extends ReceiptContext {
   readonly isConnected: (userId: string) => boolean;
   readonly maxPayloadBytes: number;
   readonly maxPendingSends: number;
@@ -60,8 +56,9 @@ export class Sender {
     const draft = this.#drafter(event, data, settings);
     this.#take(1);
     try {
-      const [result] = await this.#publish([draft(userId)]);
-      const outcome = this.#outcome(userId, result);
+      const drafts = [draft(userId)];
+      const [result] = await this.#publish(drafts);
+      const outcome = this.#outcome(userId, result, drafts[0]);
       if (outcome.state === "failed") throw outcome.error;
       return outcome;
     } finally {
@@ -92,8 +89,9 @@ export class Sender {
       const recipients = [...places];
       for (let i = 0; i < recipients.length; i += BATCH) {
         const batch = recipients.slice(i, i + BATCH);
-        const results = await this.#publish(batch.map(([userId]) => draft(userId)));
-        for (const [j, [userId, place]] of batch.entries()) outcomes[place] = this.#outcome(userId, results[j]);
+        const drafts = batch.map(([userId]) => draft(userId));
+        const results = await this.#publish(drafts);
+        for (const [j, [userId, place]] of batch.entries()) outcomes[place] = this.#outcome(userId, results[j], drafts[j]);
       }
     } finally {
       this.#pending -= places.size;
@@ -112,7 +110,13 @@ export class Sender {
     }
     if (this.#closed) throw new UsercastError("SERVER_CLOSED");
     const encoded = encodeMessage(event, data, this.#options.maxPayloadBytes);
-    const signal = settings.from === undefined ? encoded : { ...encoded, from: settings.from };
+    const { from, devices, exceptSockets } = settings;
+    const signal: Signal = {
+      ...encoded,
+      ...(from !== undefined && { from }),
+      ...(devices && { devices: parseDevices(devices) }),
+      ...(exceptSockets && { exceptSockets }),
+    };
     for (const userId of new Set(users.map(parseUserId))) this.#options.broker.signal(userId, signal);
   }
 
@@ -130,12 +134,14 @@ export class Sender {
     }
   }
 
-  #outcome(userId: string, result: PublishResult | undefined): Outcome {
-    if (result === undefined) return failed(userId, new UsercastError("INTERNAL"));
+  #outcome(userId: string, result: PublishResult | undefined, draft: Draft | undefined): Outcome {
+    if (result === undefined || draft === undefined) return failed(userId, new UsercastError("INTERNAL"));
     if (result.state === "failed") return failed(userId, result.error);
-    const { epoch, offset, at } = result;
-    if (result.state === "duplicate") return { userId, state: "duplicate", epoch, offset, at };
-    return { userId, state: this.#options.isConnected(userId) ? "pushed" : "queued", epoch, offset, at };
+    const { state, epoch, offset, at } = result;
+    const accepted = this.#options.isConnected(userId) ? "pushed" : "queued";
+    const fields = { userId, state: state === "duplicate" ? state : accepted, epoch, offset, at } as const;
+    // Of a repeated send the first one's time to live is not known here; it was the same, if the sender did not change it.
+    return new Receipt(fields, this.#options, { devices: draft.devices, expiresAt: at + draft.ttlMs });
   }
 
   /** Checks and encodes once, for any number of recipients. */
@@ -145,8 +151,9 @@ export class Sender {
     const common = {
       ...encoded,
       ttlMs,
-      ...(settings.from === undefined ? {} : { from: settings.from }),
-      ...(settings.idempotencyKey === undefined ? {} : { key: sendKey(settings.idempotencyKey, encoded) }),
+      ...(settings.from !== undefined && { from: settings.from }),
+      ...(settings.devices && { devices: parseDevices(settings.devices) }),
+      ...(settings.idempotencyKey !== undefined && { key: sendKey(settings, encoded) }),
     };
     return (userId) => {
       this.#published += 1;
@@ -172,8 +179,18 @@ export class Sender {
 const failed = (userId: string, error: UsercastError): Outcome => ({ userId, state: "failed", error });
 
 /** The digest covers what the recipient would get: a repetition with other content is a mistake of the sender's. */
-function sendKey(key: unknown, { text, attachments }: Encoded): SendKey {
+function sendKey({ idempotencyKey, devices, receipts }: SendSettings, { text, attachments }: Encoded): SendKey {
   const hash = createHash("sha256").update(text);
   for (const part of attachments ?? []) hash.update(`\n${part.byteLength}\n`).update(part);
-  return { key: parseIdempotencyKey(key), digest: hash.digest("base64url") };
+  if (devices) hash.update(`\n${JSON.stringify(devices)}`);
+  return { key: parseIdempotencyKey(idempotencyKey), digest: hash.digest("base64url"), ...(receipts && { receipts }) };
+}
+
+/** @throws UsercastError `INVALID_DEVICE` or `INVALID_TARGET` */
+function parseDevices(devices: DeviceFilter): DeviceFilter {
+  const parse = (device: unknown): string => (device === PLAIN_DEVICE ? device : parseDeviceId(device));
+  if ("only" in devices && "except" in devices) {
+    throw new UsercastError("INVALID_TARGET", "A message is for one device, or for all but one, not both.");
+  }
+  return "only" in devices ? { only: parse(devices.only) } : { except: parse(devices.except) };
 }

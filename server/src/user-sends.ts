@@ -1,14 +1,22 @@
 import {
+  EVENTS,
   isRecord,
+  LIMITS,
   parseEvent,
   parseIdempotencyKey,
   parseUserId,
+  type ReceiptNotice,
   type SendAnswer,
   type SendRequest,
+  type SendState,
+  type StateAnswer,
   UsercastError,
 } from "@usercast/protocol";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
-import type { ResolvedOptions } from "./options.ts";
+import type { Hub } from "./hub.ts";
+import type { Authorization, ResolvedOptions } from "./options.ts";
+import type { Broker, ReceiptGrant } from "./ports.ts";
+import { progressOf, stateOf } from "./progress.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Sender, SendSettings } from "./send.ts";
 
@@ -33,18 +41,45 @@ function parseRequest(value: unknown): SendRequest {
   return { ...(value as unknown as SendRequest), to };
 }
 
+/** What a grant of the application's comes to. Whatever is neither yes nor a grant is a no: a function that forgot to answer allows nothing. */
+function receiptsOf(granted: Authorization): ReceiptGrant | undefined {
+  if (granted === true) return undefined;
+  if (!isRecord(granted)) throw new UsercastError("FORBIDDEN");
+  if (granted["receipts"] === "delivered") return "delivered";
+  return granted["receipts"] === true ? "read" : undefined;
+}
+
+/** The user's connection that asks, as far as it matters here. */
+export interface UserSender {
+  readonly userId: string;
+  /** Whether it is told what others have read. */
+  readonly readReceipts: boolean;
+}
+
+/** What `UserSends` stand on. */
+export interface UserSendsParts {
+  readonly options: ResolvedOptions;
+  readonly broker: Broker;
+  readonly hub: Hub;
+  readonly sender: Sender;
+  readonly receipts: Receipts;
+}
+
+/** A message a user sent, by which its states are found again. */
+interface Sent {
+  readonly from: string;
+  readonly to: string;
+  readonly key: string;
+}
+
 /** What users send to users: allowed, limited, and answered without a word about the recipient unless that was granted. */
 export class UserSends {
-  readonly #options: ResolvedOptions;
-  readonly #sender: Sender;
-  readonly #receipts: Receipts;
+  readonly #parts: UserSendsParts;
   readonly #limiter: RateLimiterMemory;
 
-  constructor(options: ResolvedOptions, sender: Sender, receipts: Receipts) {
-    this.#options = options;
-    this.#sender = sender;
-    this.#receipts = receipts;
-    const { points, durationMs } = options.sendRate;
+  constructor(parts: UserSendsParts) {
+    this.#parts = parts;
+    const { points, durationMs } = parts.options.sendRate;
     this.#limiter = new RateLimiterMemory({ points, duration: durationMs / 1_000 });
   }
 
@@ -57,29 +92,72 @@ export class UserSends {
     }
   }
 
+  /** Says how far messages have come that this user sent, and follows them from now on; never rejects. */
+  async states(asker: UserSender, value: unknown): Promise<StateAnswer> {
+    try {
+      if (!Array.isArray(value) || value.length > LIMITS.stateRequests) {
+        throw new UsercastError("INVALID_REQUEST", `States are asked for by a list of up to ${LIMITS.stateRequests} messages.`);
+      }
+      await this.#limit(asker.userId);
+      const requests = value.map((request: unknown) => {
+        if (!isRecord(request)) throw new UsercastError("INVALID_REQUEST", "A message is named by its recipient and its key.");
+        return { to: parseUserId(request["to"]), key: parseIdempotencyKey(request["key"]) };
+      });
+      return { ok: true, states: await Promise.all(requests.map(({ to, key }) => this.#stateOf(asker, to, key))) };
+    } catch (error) {
+      return { ok: false, error: UsercastError.from(error).toJSON() };
+    }
+  }
+
   async #send(from: string, value: unknown): Promise<SendAnswer> {
-    const { authorize } = this.#options;
-    if (authorize === undefined) throw new UsercastError("FORBIDDEN", "This server does not let users send to users.");
+    const { options, sender } = this.#parts;
+    if (options.authorize === undefined) throw new UsercastError("FORBIDDEN", "This server does not let users send to users.");
     await this.#limit(from);
     const request = parseRequest(value);
     const { to, event, data = null, key, ttl } = request;
-    const granted = await authorize(from, to, event, data);
-    // Whatever is neither yes nor a grant is a no: a function that forgot to answer allows nothing.
-    if (granted !== true && !isRecord(granted)) throw new UsercastError("FORBIDDEN");
+    const receipts = receiptsOf(await options.authorize(from, to, event, data));
     const settings: SendSettings = {
       from,
-      ...(key === undefined ? {} : { idempotencyKey: key }),
-      ...(ttl === undefined ? {} : { ttl }),
+      ...(key !== undefined && { idempotencyKey: key }),
+      ...(ttl !== undefined && { ttl }),
+      ...(receipts && { receipts }),
     };
-    if (request.volatile === true) {
-      this.#sender.signal([to], event, data, settings);
+    if (request.volatile === true || key === undefined) {
+      sender.signal([to], event, data, settings);
       return { ok: true, state: "accepted" };
     }
-    const { state, epoch, offset } = await this.#sender.one(to, event, data, settings);
-    if (key === undefined || granted === true || granted.receipts !== true) return { ok: true, state: "accepted" };
-    void this.#receipts.follow({ sender: from, recipient: to, key, epoch, offset });
-    // Of a repeated send nobody knows any more whether the first was pushed.
-    return { ok: true, state: state === "duplicate" ? "accepted" : state };
+    try {
+      const { epoch, offset } = await sender.one(to, event, data, settings);
+      if (receipts === undefined) return { ok: true, state: "accepted" };
+      this.#follow({ from, to, key }, { epoch, offset }, receipts);
+      return { ok: true, state: "accepted", receipts: true };
+    } catch (error) {
+      // How full another's mailbox is, is theirs to tell.
+      const { code } = UsercastError.from(error);
+      throw code === "MAILBOX_FULL" && receipts === undefined ? new UsercastError("STORE_FULL") : error;
+    }
+  }
+
+  async #stateOf({ userId: from, readReceipts }: UserSender, to: string, key: string): Promise<SendState | null> {
+    const { broker } = this.#parts;
+    const use = await broker.recall(to, from, key);
+    if (use?.receipts === undefined) return null;
+    const { position, receipts } = use;
+    const state = stateOf(progressOf(await broker.position(to), position), receipts);
+    if (state !== "read" && state !== receipts) this.#follow({ from, to, key }, position, receipts);
+    return state === "read" && !readReceipts ? "delivered" : state;
+  }
+
+  #follow({ from, to, key }: Sent, place: { readonly epoch: string; readonly offset: number }, until: ReceiptGrant): void {
+    const { receipts } = this.#parts;
+    const tell = (state: ReceiptGrant): void => {
+      const notice: ReceiptNotice = { to, key, state };
+      for (const connection of this.#parts.hub.get(from)?.all ?? []) {
+        // Who does not show what they read is not shown what others do.
+        if (state !== "read" || connection.info.readReceipts) connection.control(EVENTS.receipt, notice);
+      }
+    };
+    void receipts.follow({ ...place, recipient: to, until, follower: `${from}\0${key}`, onPassage: tell });
   }
 
   async #limit(from: string): Promise<void> {

@@ -1,5 +1,14 @@
-import { isOffset, type Missed, type Position, parseEvent, parseUserId, UsercastError } from "@usercast/protocol";
+import {
+  isOffset,
+  type Missed,
+  type MissedReason,
+  type Position,
+  parseEvent,
+  parseUserId,
+  UsercastError,
+} from "@usercast/protocol";
 import type { Namespace, Server, Socket } from "socket.io";
+import { Questions } from "./ask.ts";
 import { memory } from "./broker/memory.ts";
 import type { Connection } from "./connection.ts";
 import { Delivery } from "./delivery.ts";
@@ -7,11 +16,14 @@ import { decodeArguments } from "./encode.ts";
 import { type DefaultEvents, type EventData, type EventMap, type EventName, Handlers } from "./events.ts";
 import { packetFormat } from "./link.ts";
 import { checkNodes, type ResolvedOptions, resolveOptions, type UsercastOptions } from "./options.ts";
-import type { Broker } from "./ports.ts";
+import type { Broker, DeviceFilter } from "./ports.ts";
+import { PushLog } from "./pushes.ts";
+import type { Receipt } from "./receipt.ts";
 import { Receipts } from "./receipts.ts";
 import { Registration } from "./registration.ts";
-import { type Outcome, type Receipt, Sender } from "./send.ts";
-import { Target } from "./target.ts";
+import { type Outcome, Sender } from "./send.ts";
+import { Target, type TargetContext } from "./target.ts";
+import { type MessageTrace, traceOf } from "./trace.ts";
 import { UserSends } from "./user-sends.ts";
 
 /** Whether a user is connected now. */
@@ -50,6 +62,17 @@ export interface StoredMessage {
   readonly data: unknown;
   readonly from?: string;
   readonly key?: string;
+  /** Devices it is for, where it is not for all. */
+  readonly devices?: DeviceFilter;
+}
+
+/** Counts of one server, since it was attached or now. */
+export interface UsercastStats {
+  /** Users with a connection now. */
+  readonly users: number;
+  readonly connections: number;
+  /** Ranges of messages that connections had to do without, by their reasons. */
+  readonly missed: Readonly<Record<MissedReason, number>>;
 }
 
 /** A stretch of a mailbox. */
@@ -112,6 +135,8 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   readonly #delivery: Delivery;
   readonly #sender: Sender;
   readonly #receipts: Receipts;
+  readonly #questions: Questions;
+  readonly #pushes: PushLog;
   readonly #registrations = new Set<Registration>();
   readonly #handlers = new Handlers((error, event) => (event === "error" ? this.#log(error) : this.#report(error)));
   readonly #userHandlers = new Handlers((error) => this.#report(error));
@@ -133,30 +158,31 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     this.#ownBroker = options.broker === undefined;
     this.#broker = options.broker ?? memory({ warn: (message) => this.#options.logger.warn(message) });
     const broker = this.#broker;
+    const report = (error: unknown): void => this.#report(error);
+    this.#pushes = new PushLog(this.#options.maxTracedPushes);
     this.#delivery = new Delivery({
       ...this.#options,
       broker,
+      pushes: this.#pushes,
       onPresence: (event, userId) => this.#handlers.call(event, userId),
       onConnection: (connection) => this.#handlers.call("connection", describe(connection)),
       onMissed: (connection, missed) => this.#handlers.call("missed", describe(connection), missed),
-      onError: (error) => this.#report(error),
+      onError: report,
     });
     const { hub } = this.#delivery;
-    this.#sender = new Sender({ ...this.#options, broker, isConnected: (userId) => hub.get(userId) !== undefined });
-    this.#receipts = new Receipts({
-      broker,
-      hub,
-      maxPending: this.#options.maxPendingReceipts,
-      onError: (error) => this.#report(error),
-    });
+    this.#receipts = new Receipts({ broker, maxPending: this.#options.maxPendingReceipts, onError: report });
+    const receipts = this.#receipts;
+    const isConnected = (userId: string): boolean => hub.get(userId) !== undefined;
+    this.#sender = new Sender({ ...this.#options, broker, receipts, report, isConnected });
+    this.#questions = new Questions({ ...this.#options, hub });
     const context = {
       options: this.#options,
       delivery: this.#delivery,
-      userSends: new UserSends(this.#options, this.#sender, this.#receipts),
+      userSends: new UserSends({ options: this.#options, broker, hub, sender: this.#sender, receipts }),
       format: packetFormat(this.#namespace.server),
       onEvent: (registration: Registration, event: string, args: readonly unknown[]) =>
         this.#onUserEvent(registration, event, args),
-      onError: (error: unknown) => this.#report(error),
+      onError: report,
       onEnd: (registration: Registration) => this.#registrations.delete(registration),
     };
     this.#attach = (socket) => this.#registrations.add(new Registration(socket, context));
@@ -170,7 +196,11 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   /** Addresses several users: sending answers with one outcome each. Never throws. */
   to(users: readonly (string | number)[]): Target<ToUser, readonly Outcome[]>;
   to(to: string | number | readonly (string | number)[]): Target<ToUser, Receipt> | Target<ToUser, readonly Outcome[]> {
-    const context = { sender: this.#sender, report: (error: unknown) => this.#report(error) };
+    const context: TargetContext = {
+      sender: this.#sender,
+      questions: this.#questions,
+      report: (error) => this.#report(error),
+    };
     return Array.isArray(to)
       ? new Target<ToUser, readonly Outcome[]>(context, { users: [...to], single: false })
       : new Target<ToUser, Receipt>(context, { users: [to], single: true });
@@ -199,6 +229,27 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
    */
   async connections(user: string | number): Promise<readonly UserConnection[]> {
     return [...(this.#delivery.hub.get(parseUserId(user))?.all ?? [])].map(describe);
+  }
+
+  /**
+   * Why did this user not get that message? What is known of the message at `offset` in today's mailbox, from the log, the
+   * devices' cursors and the latest pushes of this node.
+   * @throws UsercastError (as a rejection) `INVALID_USER_ID`, `INVALID_POSITION` for what is no offset, or what the broker says
+   */
+  async trace(user: string | number, offset: number): Promise<MessageTrace> {
+    const userId = parseUserId(user);
+    if (!isOffset(offset) || offset < 1) throw new UsercastError("INVALID_POSITION", "An offset is a whole number from 1 up.");
+    const [state, page] = await Promise.all([this.#broker.position(userId), this.#broker.read(userId, offset - 1, 1)]);
+    const connections = this.#delivery.hub.get(userId)?.all ?? [];
+    return traceOf({ userId, offset, state, page, pushes: this.#pushes.of(userId, offset), connections });
+  }
+
+  /** How many there are, and how many messages had to be done without. */
+  stats(): UsercastStats {
+    const { hub, missed } = this.#delivery;
+    let connections = 0;
+    for (const _ of hub.connections()) connections += 1;
+    return { users: hub.users, connections, missed };
   }
 
   /**
@@ -261,6 +312,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   async #close(): Promise<void> {
     this.#namespace.off("connection", this.#attach);
     this.#sender.close();
+    this.#questions.close();
     for (const registration of this.#registrations) registration.detach();
     await this.#delivery.close();
     await this.#receipts.close();

@@ -91,7 +91,7 @@ test("a confirmation that was lost with its connection can be given again on the
     position: first.messages.at(-1) && { ...first.ready.position, ...first.messages.at(-1)?.meta },
   });
   expect(back.ready.position.offset).toBe(3);
-  const delivered = async (): Promise<number | undefined> => (await broker.position("ana", "phone")).device?.delivered;
+  const delivered = async (): Promise<number | undefined> => (await broker.position("ana")).devices.get("phone")?.delivered;
   expect(await delivered()).toBe(1);
   await back.socket.emitWithAck(EVENTS.ack, 3);
   await vi.waitFor(async () => expect(await delivered()).toBe(3));
@@ -178,7 +178,7 @@ test("a plain tab that hangs neither loses its messages nor takes them from the 
   for (const i of numbers(3)) await users.to("ana").send(i);
   await vi.waitFor(async () => expect((await users.connections("ana")).map(({ confirmed }) => confirmed)).toEqual([3, 0]));
   // Were this process killed now, the next one would still owe the hanging tab everything.
-  expect((await broker.position("ana", "plain")).device).toMatchObject({ delivered: 0 });
+  expect((await broker.position("ana")).devices.get("plain")).toMatchObject({ delivered: 0 });
   const [, hangingSocket] = [...io.sockets.sockets.values()];
   hangingSocket?.conn.close();
   hanging.socket.disconnect();

@@ -71,7 +71,7 @@ describe("sockets", () => {
       return socket.timeout(5_000).emitWithAck("usercast:send", { to: "bo", event: "message", data: "hi", key: "k1" });
     };
     expect(await send(closed.port)).toMatchObject({ ok: false, error: { code: "FORBIDDEN" } });
-    expect(await send(open.port)).toMatchObject({ ok: true, state: "queued" });
+    expect(await send(open.port)).toMatchObject({ ok: true, state: "accepted", receipts: true });
   });
 
   test("clients of Engine.IO 3 are let in where that is said, and in development", async () => {

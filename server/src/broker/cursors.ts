@@ -1,55 +1,140 @@
 import { isOffset } from "@usercast/protocol";
-import type { Cursors } from "../ports.ts";
+import type { CursorMove, Cursors, CursorsMoved, DeviceCursors, UserCursors } from "../ports.ts";
+import { added, bounded, type OffsetRange, without } from "../ranges.ts";
+import type { Retention } from "./retention.ts";
 
 /** Where everybody begins. */
-export const NOWHERE: Cursors = { delivered: 0, read: 0 };
+const NOWHERE: UserCursors = { delivered: 0, read: 0, missed: [], unshown: [] };
+
+/** Ranges kept of what no sender may be told: more than any honest mailbox has. */
+const MAX_RANGES = 64;
+
+/** How many times during its idle time a device that comes, and confirms nothing new, is written down as seen. */
+const SEEN_PER_IDLE_TIME = 90;
+
+/** What bounds the devices of a user. */
+type DeviceLimits = Pick<Retention, "maxDevices" | "deviceIdleMs">;
+
+/** Where the mailbox stands when a cursor moves. */
+interface Place {
+  readonly head: number;
+  readonly now: number;
+}
 
 /** How far one user has come, and the user's devices. */
 export class CursorSet {
-  #user: Cursors;
-  readonly #devices: Map<string, Cursors>;
+  #user: UserCursors;
+  readonly #devices: Map<string, DeviceCursors>;
 
-  /** `devices` come least recently moved first. */
-  constructor(user: Cursors = NOWHERE, devices: Iterable<readonly [string, Cursors]> = []) {
+  /** `devices` come the one seen longest ago first. */
+  constructor(user: UserCursors = NOWHERE, devices: Iterable<readonly [string, DeviceCursors]> = []) {
     this.#user = user;
     this.#devices = new Map(devices);
   }
 
   /** The furthest any device has come, those included that were forgotten. */
-  get user(): Cursors {
+  get user(): UserCursors {
     return this.#user;
   }
 
-  /** Least recently moved first. */
-  get devices(): Iterable<readonly [string, Cursors]> {
+  /** All that are kept, the one seen longest ago first. */
+  get all(): Iterable<readonly [string, DeviceCursors]> {
     return this.#devices;
   }
 
-  device(name: string): Cursors | undefined {
-    return this.#devices.get(name);
+  /** Those that are not forgotten at `now`. */
+  devices(now: number, { deviceIdleMs }: DeviceLimits): ReadonlyMap<string, DeviceCursors> {
+    return new Map([...this.#devices].filter(([, { seenAt }]) => seenAt + deviceIdleMs > now));
   }
 
   /**
-   * Moves a device forward and forgets the least recently moved over `maxDevices`. Returns where the device is now, or
-   * nothing when nothing changed. A device never seen is a change also at offset 0: it has been here and confirmed nothing.
+   * Moves a device forward and forgets others over the limits. Returns the move, or nothing when nothing is to be written. A
+   * device never seen is a change also at offset 0: it has been here and confirmed nothing.
    */
-  advance(name: string, to: Partial<Cursors>, head: number, maxDevices: number): Cursors | undefined {
-    const from = this.#devices.get(name);
-    const cursors = forward(from ?? NOWHERE, to, head);
-    if (from && cursors.delivered === from.delivered && cursors.read === from.read) return undefined;
+  advance(name: string, move: CursorMove, place: Place, limits: DeviceLimits): Omit<CursorsMoved, "epoch"> | undefined {
+    const { now, head } = place;
+    const { delivered, read } = this.#user;
+    const from = this.devices(now, limits).get(name);
+    const to = forward(from ?? NOWHERE, move, head);
+    const delivers = to.delivered > (from?.delivered ?? 0);
+    const reads = to.read > (from?.read ?? 0);
+    const isNews = delivers || reads || from === undefined;
+    if (!isNews && now < from.seenAt + limits.deviceIdleMs / SEEN_PER_IDLE_TIME) return undefined;
+    this.#user = this.#userAfter(from, to, move);
     this.#devices.delete(name);
-    this.#devices.set(name, cursors);
-    for (const oldest of this.#devices.keys()) {
-      if (this.#devices.size <= maxDevices) break;
-      this.#devices.delete(oldest);
+    this.#devices.set(name, {
+      ...to,
+      deliveredAt: delivers ? now : (from?.deliveredAt ?? now),
+      readAt: reads ? now : (from?.readAt ?? 0),
+      seenAt: now,
+      transient: move.transient ?? from?.transient ?? false,
+    });
+    this.#forget(name, now, limits);
+    return {
+      device: name,
+      at: now,
+      from: { delivered: from?.delivered ?? delivered, read: from?.read ?? read },
+      to,
+      missed: move.missed ?? [],
+      userRead: read,
+      unshown: move.unshown === true,
+    };
+  }
+
+  /**
+   * Remembers a device that a message is only for. One that was never seen begins where the user has come now: by the time it
+   * comes, others may have passed the message. Returns whether that is to be written.
+   */
+  expect(name: string, now: number, limits: DeviceLimits): boolean {
+    if (this.devices(now, limits).has(name)) return false;
+    const { delivered, read } = this.#user;
+    this.#devices.delete(name);
+    this.#devices.set(name, { delivered, read, deliveredAt: now, readAt: now, seenAt: now, transient: true });
+    this.#forget(name, now, limits);
+    return true;
+  }
+
+  #userAfter(from: DeviceCursors | undefined, to: Cursors, { missed = [], unshown = false }: CursorMove): UserCursors {
+    const { delivered, read } = this.#user;
+    // What this device was given is delivered, whoever else was told that it will not come. Where a device never seen began is
+    // not what it was given.
+    let unseen = this.#user.missed;
+    if (from !== undefined) {
+      let next = from.delivered + 1;
+      for (const { first, last } of missed) {
+        unseen = without(unseen, { first: next, last: first - 1 });
+        next = Math.max(next, last + 1);
+      }
+      unseen = without(unseen, { first: next, last: to.delivered });
     }
-    this.#user = forward(this.#user, cursors, head);
-    return cursors;
+    // What some device has passed before was delivered, or is in the list already.
+    for (const { first, last } of missed) unseen = added(unseen, clip(first, last, delivered + 1, to.delivered), MAX_RANGES);
+    return {
+      delivered: Math.max(delivered, to.delivered),
+      read: Math.max(read, to.read),
+      missed: bounded(unseen, MAX_RANGES),
+      unshown: unshown ? added(this.#user.unshown, { first: read + 1, last: to.read }, MAX_RANGES) : this.#user.unshown,
+    };
+  }
+
+  /** The idle ones, and over the number first those that will not come back under their id. */
+  #forget(newest: string, now: number, { maxDevices, deviceIdleMs }: DeviceLimits): void {
+    for (const [name, { seenAt }] of this.#devices) if (seenAt + deviceIdleMs <= now) this.#devices.delete(name);
+    while (this.#devices.size > maxDevices) {
+      const others = [...this.#devices].filter(([name]) => name !== newest);
+      const [name] = others.find(([, { transient }]) => transient) ?? others[0] ?? [newest];
+      this.#devices.delete(name);
+    }
   }
 }
 
-/** `from` moved on to `to`, never backwards and never past the head. */
+/** `from` moved on, never backwards and never past the head. */
 function forward(from: Cursors, to: Partial<Cursors>, head: number): Cursors {
   const further = (now: number, next: number | undefined) => (isOffset(next) ? Math.max(now, Math.min(next, head)) : now);
   return { delivered: further(from.delivered, to.delivered), read: further(from.read, to.read) };
 }
+
+const clip = (first: number, last: number, least: number, most: number): OffsetRange => ({
+  first: Math.max(first, least),
+  last: Math.min(last, most),
+});

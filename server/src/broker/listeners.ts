@@ -1,4 +1,4 @@
-import type { Cursors, MailboxListener, Unsubscribe } from "../ports.ts";
+import type { CursorsMoved, MailboxListener, Unsubscribe } from "../ports.ts";
 import type { Renewed } from "./epoch.ts";
 
 type Call = (listener: MailboxListener) => void;
@@ -41,8 +41,9 @@ export class Listeners {
   }
 
   /** Tells of a device's cursors, where they have moved at all. */
-  tellCursors(userId: string, device: string, cursors: Cursors): void {
-    if (cursors.delivered > 0 || cursors.read > 0) this.tell(userId, (listener) => listener.cursors(device, cursors));
+  tellCursors(userId: string, moved: CursorsMoved): void {
+    const { from, to } = moved;
+    if (to.delivered > from.delivered || to.read > from.read) this.tell(userId, (listener) => listener.cursors(moved));
   }
 
   /** Tells those whose mailbox began a new life, now that `userId` was purged. */

@@ -4,8 +4,9 @@ import type {
   Broker,
   CancelTimer,
   Clock,
-  Cursors,
+  CursorMove,
   Draft,
+  KeyUse,
   MailboxListener,
   MailboxState,
   Page,
@@ -18,7 +19,7 @@ import { Epochs } from "./epoch.ts";
 import { Listeners } from "./listeners.ts";
 import { type Folder, holdFolder } from "./lmdb/folder.ts";
 import { entriesFrom, openTables, type Tables } from "./lmdb/tables.ts";
-import { type Store, Transaction } from "./lmdb/transaction.ts";
+import { hashOf, type Store, Transaction } from "./lmdb/transaction.ts";
 import { Writer } from "./lmdb/writer.ts";
 import type { BrokerOptions } from "./options.ts";
 import { fillPage } from "./page.ts";
@@ -71,6 +72,7 @@ export async function lmdb(options: LmdbOptions): Promise<Broker> {
 class LmdbBroker implements Broker {
   readonly name = "lmdb";
   readonly scope = "process";
+  readonly idempotencyMs: number;
   readonly #folder: Folder;
   readonly #store: Store;
   readonly #tables: Tables;
@@ -82,6 +84,7 @@ class LmdbBroker implements Broker {
 
   constructor(options: LmdbOptions, folder: Folder, store: Store, maxPendingWrites: number) {
     const warn = options.warn ?? ((message) => console.warn(message));
+    this.idempotencyMs = store.retention.idempotencyMs;
     this.#folder = folder;
     this.#store = store;
     this.#tables = store.tables;
@@ -124,25 +127,34 @@ class LmdbBroker implements Broker {
     return { epoch: head.epoch, head, trimmed, ...fillPage(candidates, limit, this.#clock.now(), head.offset) };
   }
 
-  async position(userId: string, device: string): Promise<MailboxState> {
+  async position(userId: string): Promise<MailboxState> {
     this.#mustBeOpen();
     const { head } = this.#stateOf(userId);
-    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
-    const own = cursors.device(device);
-    return { epoch: head.epoch, head, user: cursors.user, ...(own && { device: own }) };
+    const cursors = this.#cursorsOf(userId);
+    const devices = cursors.devices(this.#clock.now(), this.#store.retention);
+    return { epoch: head.epoch, head, user: cursors.user, devices };
   }
 
-  async advance(userId: string, device: string, epoch: string, to: Partial<Cursors>): Promise<void> {
+  async recall(userId: string, from: string | undefined, key: string): Promise<KeyUse | undefined> {
+    this.#mustBeOpen();
+    const mailbox = this.#tables.mailboxes.get(userId);
+    const use = mailbox && this.#tables.keys.get([userId, hashOf(from, key)]);
+    if (!use || use.expiresAt <= this.#clock.now()) return undefined;
+    const { offset, at, receipts } = use;
+    return { position: { epoch: mailbox.epoch, offset, at }, ...(receipts && { receipts }) };
+  }
+
+  async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
     this.#mustBeOpen();
     const { head } = this.#stateOf(userId);
     if (head.offset === 0 || head.epoch !== epoch) return;
     // Cursors only rise, so what moves nothing now moves nothing later: repetitions never reach the disk.
-    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
-    if (!cursors.advance(device, to, head.offset, this.#store.retention.maxDevices)) return;
+    const place = { head: head.offset, now: this.#clock.now() };
+    if (!this.#cursorsOf(userId).advance(device, move, place, this.#store.retention)) return;
     await this.#writer.write({
       bytes: 0,
-      apply: (transaction) => transaction.advance(userId, device, epoch, to),
-      committed: (now) => now && this.#listeners.tellCursors(userId, device, now),
+      apply: (transaction) => transaction.advance(userId, device, epoch, move),
+      committed: (moved) => moved && this.#listeners.tellCursors(userId, moved),
     });
   }
 
@@ -174,6 +186,10 @@ class LmdbBroker implements Broker {
       this.#listeners.clear();
       this.#folder.release();
     }
+  }
+
+  #cursorsOf(userId: string): CursorSet {
+    return this.#tables.cursors.get(userId) ?? new CursorSet();
   }
 
   #stateOf(userId: string): { readonly head: Position; readonly first: number; readonly trimmed: number } {

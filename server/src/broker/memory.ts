@@ -1,11 +1,12 @@
-import { UsercastError } from "@usercast/protocol";
+import { type Position, UsercastError } from "@usercast/protocol";
 import { systemClock } from "../clock.ts";
 import type {
   Broker,
   CancelTimer,
   Clock,
-  Cursors,
+  CursorMove,
   Draft,
+  KeyUse,
   MailboxListener,
   MailboxState,
   Page,
@@ -13,7 +14,7 @@ import type {
   Signal,
   Unsubscribe,
 } from "../ports.ts";
-import { NOWHERE } from "./cursors.ts";
+import { CursorSet } from "./cursors.ts";
 import { Epochs } from "./epoch.ts";
 import { Listeners } from "./listeners.ts";
 import { Keys } from "./memory/keys.ts";
@@ -54,6 +55,7 @@ export function memory(options: MemoryOptions = {}): Broker {
 class MemoryBroker implements Broker {
   readonly name = "memory";
   readonly scope = "process";
+  readonly idempotencyMs: number;
   readonly #retention: Retention;
   readonly #clock: Clock;
   readonly #warn: (message: string) => void;
@@ -70,6 +72,7 @@ class MemoryBroker implements Broker {
 
   constructor(options: MemoryOptions) {
     this.#retention = resolveRetention(options, DEFAULT_TOTAL_BYTES);
+    this.idempotencyMs = this.#retention.idempotencyMs;
     this.#clock = options.clock ?? systemClock;
     this.#warn = options.warn ?? ((message) => console.warn(message));
     this.#warned = options.quiet ?? false;
@@ -94,7 +97,7 @@ class MemoryBroker implements Broker {
 
   #publishOne(draft: Draft): PublishResult {
     const now = this.#clock.now();
-    const first = draft.key && this.#keys.find(draft, draft.key, now);
+    const first = draft.key && this.#keys.find(draft.userId, draft.from, draft.key.key, now);
     if (first) {
       if (first.digest !== draft.key?.digest) return failed("IDEMPOTENCY_CONFLICT");
       return { state: "duplicate", ...first.position };
@@ -105,6 +108,7 @@ class MemoryBroker implements Broker {
     const mailbox = this.#mailboxes.get(draft.userId) ?? new Mailbox(this.#epochs.of(draft.userId), this.#retention);
     this.#mailboxes.set(draft.userId, mailbox);
     const entry = this.#counted(mailbox, () => mailbox.append(draft, now));
+    if (draft.devices && "only" in draft.devices) mailbox.cursors.expect(draft.devices.only, now, this.#retention);
     const { head } = mailbox; // before anybody is told, who may publish the next one at once
     if (draft.key) this.#keys.add(draft, draft.key, head, now);
     this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, head.epoch));
@@ -122,6 +126,7 @@ class MemoryBroker implements Broker {
     const mailbox = this.#mailboxes.get(draft.userId);
     if (!mailbox && this.#mailboxes.size >= maxMailboxes) return failed("STORE_FULL");
     if (mailbox) this.#counted(mailbox, () => mailbox.makeRoom(draft.bytes, now));
+    if (this.#retention.whenFull === "reject" && mailbox?.isFullFor(draft.bytes)) return failed("MAILBOX_FULL");
     const isFull = () => this.#totalBytes - (mailbox?.excess(draft.bytes) ?? 0) + draft.bytes > maxTotalBytes;
     if (isFull()) this.#sweepSome(now);
     return isFull() ? failed("STORE_FULL") : undefined;
@@ -135,33 +140,33 @@ class MemoryBroker implements Broker {
     this.#mustBeOpen();
     const mailbox = this.#mailboxes.get(userId);
     if (!mailbox) {
-      const epoch = this.#epochs.of(userId);
-      return { epoch, head: { epoch, offset: 0, at: 0 }, entries: [], through: 0, trimmed: 0 };
+      const { head } = this.#nothingOf(userId);
+      return { epoch: head.epoch, head, entries: [], through: 0, trimmed: 0 };
     }
     const { head, trimmed } = mailbox;
     const page = fillPage(mailbox.after(after), limit, this.#clock.now(), head.offset);
     return { epoch: head.epoch, head, trimmed, ...page };
   }
 
-  async advance(userId: string, device: string, epoch: string, cursors: Partial<Cursors>): Promise<void> {
+  async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
     this.#mustBeOpen();
     const mailbox = this.#mailboxes.get(userId);
     if (mailbox?.head.epoch !== epoch) return;
-    const now = mailbox.cursors.advance(device, cursors, mailbox.head.offset, this.#retention.maxDevices);
-    if (now) this.#listeners.tellCursors(userId, device, now);
+    const place = { head: mailbox.head.offset, now: this.#clock.now() };
+    const moved = mailbox.cursors.advance(device, move, place, this.#retention);
+    if (moved) this.#listeners.tellCursors(userId, { ...moved, epoch });
   }
 
-  async position(userId: string, device: string): Promise<MailboxState> {
+  async position(userId: string): Promise<MailboxState> {
     this.#mustBeOpen();
-    const mailbox = this.#mailboxes.get(userId);
-    const epoch = mailbox?.head.epoch ?? this.#epochs.of(userId);
-    const cursors = mailbox?.cursors.device(device);
-    return {
-      epoch,
-      head: mailbox?.head ?? { epoch, offset: 0, at: 0 },
-      user: mailbox?.cursors.user ?? NOWHERE,
-      ...(cursors && { device: cursors }),
-    };
+    const { head, cursors } = this.#mailboxes.get(userId) ?? this.#nothingOf(userId);
+    return { epoch: head.epoch, head, user: cursors.user, devices: cursors.devices(this.#clock.now(), this.#retention) };
+  }
+
+  async recall(userId: string, from: string | undefined, key: string): Promise<KeyUse | undefined> {
+    this.#mustBeOpen();
+    const use = this.#keys.find(userId, from, key, this.#clock.now());
+    return use && { position: use.position, ...(use.receipts && { receipts: use.receipts }) };
   }
 
   async subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
@@ -211,6 +216,11 @@ class MemoryBroker implements Broker {
     const result = change();
     this.#totalBytes += mailbox.bytes - before;
     return result;
+  }
+
+  /** What is known of a user without a mailbox. */
+  #nothingOf(userId: string): { readonly head: Position; readonly cursors: CursorSet } {
+    return { head: { epoch: this.#epochs.of(userId), offset: 0, at: 0 }, cursors: new CursorSet() };
   }
 
   #mustBeOpen(): void {

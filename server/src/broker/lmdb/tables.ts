@@ -1,12 +1,13 @@
 import { UsercastError } from "@usercast/protocol";
 import { type Key, open, type RootDatabase } from "lmdb";
-import type { Cursors, Entry } from "../../ports.ts";
+import type { DeviceCursors, DeviceFilter, Entry, ReceiptGrant } from "../../ports.ts";
+import type { OffsetRange } from "../../ranges.ts";
 import { CursorSet } from "../cursors.ts";
 import { orFail } from "./folder.ts";
 import { type Codec, Table } from "./table.ts";
 
 /** What the tables below look like. A folder with another number is refused. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** A mailbox without its messages. */
 export interface Mailbox {
@@ -26,6 +27,7 @@ export interface StoredKey {
   readonly offset: number;
   readonly at: number;
   readonly expiresAt: number;
+  readonly receipts?: ReceiptGrant;
 }
 
 /** What the whole store holds. */
@@ -41,9 +43,34 @@ type KeyPlace = [userId: string, hash: string];
 export type Expiry = [expiresAt: number, userId: string, offsetOrHash: number | string];
 
 type MailboxRow = readonly [string, number, number, number, number, number, number];
-type EntryRow = readonly [number, number, number, string, string | null, string | null, readonly Uint8Array[] | null];
-type CursorsRow = readonly [number, number, readonly (readonly [string, number, number])[]];
-type KeyRow = readonly [string, number, number, number];
+type EntryRow = readonly [
+  at: number,
+  expiresAt: number,
+  bytes: number,
+  text: string,
+  from: string | null,
+  key: string | null,
+  attachments: readonly Uint8Array[] | null,
+  devices: DeviceFilter | null,
+];
+type DeviceRow = readonly [
+  name: string,
+  delivered: number,
+  read: number,
+  deliveredAt: number,
+  readAt: number,
+  seenAt: number,
+  transient: boolean,
+];
+type RangeRow = readonly [first: number, last: number];
+type CursorsRow = readonly [
+  delivered: number,
+  read: number,
+  missed: readonly RangeRow[],
+  unshown: readonly RangeRow[],
+  devices: readonly DeviceRow[],
+];
+type KeyRow = readonly [digest: string, offset: number, at: number, expiresAt: number, receipts: ReceiptGrant | null];
 type TotalsRow = readonly [number, number, number];
 
 const mailboxes: Codec<string, Mailbox, MailboxRow> = {
@@ -52,7 +79,7 @@ const mailboxes: Codec<string, Mailbox, MailboxRow> = {
 };
 
 const entries: Codec<EntryPlace, Entry, EntryRow> = {
-  encode: ({ at, expiresAt, bytes, text, from, key, attachments }) => [
+  encode: ({ at, expiresAt, bytes, text, from, key, attachments, devices }) => [
     at,
     expiresAt,
     bytes,
@@ -60,8 +87,9 @@ const entries: Codec<EntryPlace, Entry, EntryRow> = {
     from ?? null,
     key ?? null,
     attachments ?? null,
+    devices ?? null,
   ],
-  decode: ([at, expiresAt, bytes, text, from, key, attachments], [, offset]) => ({
+  decode: ([at, expiresAt, bytes, text, from, key, attachments, devices], [, offset]) => ({
     offset,
     at,
     expiresAt,
@@ -70,25 +98,37 @@ const entries: Codec<EntryPlace, Entry, EntryRow> = {
     ...(attachments && { attachments }),
     ...(from !== null && { from }),
     ...(key !== null && { key }),
+    ...(devices && { devices }),
   }),
 };
 
+const rangeRows = (ranges: readonly OffsetRange[]): readonly RangeRow[] => ranges.map(({ first, last }) => [first, last]);
+const rangesOf = (rows: readonly RangeRow[]): readonly OffsetRange[] => rows.map(([first, last]) => ({ first, last }));
+
 const cursors: Codec<string, CursorSet, CursorsRow> = {
-  encode: ({ user, devices }) => [
-    user.delivered,
-    user.read,
-    Array.from(devices, ([name, { delivered, read }]) => [name, delivered, read] as const),
+  encode: ({ user: { delivered, read, missed, unshown }, all }) => [
+    delivered,
+    read,
+    rangeRows(missed),
+    rangeRows(unshown),
+    Array.from(all, ([name, device]): DeviceRow => {
+      const { delivered, read, deliveredAt, readAt, seenAt, transient } = device;
+      return [name, delivered, read, deliveredAt, readAt, seenAt, transient];
+    }),
   ],
-  decode: ([delivered, read, devices]) =>
+  decode: ([delivered, read, missed, unshown, devices]) =>
     new CursorSet(
-      { delivered, read },
-      devices.map(([name, ...device]): [string, Cursors] => [name, { delivered: device[0], read: device[1] }]),
+      { delivered, read, missed: rangesOf(missed), unshown: rangesOf(unshown) },
+      devices.map(([name, delivered, read, deliveredAt, readAt, seenAt, transient]): [string, DeviceCursors] => [
+        name,
+        { delivered, read, deliveredAt, readAt, seenAt, transient },
+      ]),
     ),
 };
 
 const keys: Codec<KeyPlace, StoredKey, KeyRow> = {
-  encode: ({ digest, offset, at, expiresAt }) => [digest, offset, at, expiresAt],
-  decode: ([digest, offset, at, expiresAt]) => ({ digest, offset, at, expiresAt }),
+  encode: ({ digest, offset, at, expiresAt, receipts }) => [digest, offset, at, expiresAt, receipts ?? null],
+  decode: ([digest, offset, at, expiresAt, receipts]) => ({ digest, offset, at, expiresAt, ...(receipts && { receipts }) }),
 };
 
 const totals: Codec<string, Totals, TotalsRow> = {

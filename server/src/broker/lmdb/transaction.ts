@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Cursors, Draft, Entry, PublishResult, SendKey } from "../../ports.ts";
+import type { CursorMove, CursorsMoved, Draft, Entry, PublishResult, SendKey } from "../../ports.ts";
 import { CursorSet } from "../cursors.ts";
 import type { Epochs, Renewed } from "../epoch.ts";
 import type { RecentPublishes } from "../recent.ts";
@@ -64,14 +64,15 @@ export class Transaction {
     return published;
   }
 
-  /** Moves a device's cursors; returns where they are now, or nothing when nothing changed. */
-  advance(userId: string, device: string, epoch: string, to: Partial<Cursors>): Cursors | undefined {
+  /** Moves a device's cursors; returns the move, or nothing when nothing changed. */
+  advance(userId: string, device: string, epoch: string, move: CursorMove): CursorsMoved | undefined {
     const mailbox = this.#mailbox(userId);
     if (mailbox?.epoch !== epoch) return undefined;
     const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
-    const now = cursors.advance(device, to, mailbox.head, this.#retention.maxDevices);
-    if (now) this.#tables.cursors.put(userId, cursors);
-    return now;
+    const moved = cursors.advance(device, move, { head: mailbox.head, now: this.#now }, this.#retention);
+    if (moved === undefined) return undefined;
+    this.#tables.cursors.put(userId, cursors);
+    return { ...moved, epoch };
   }
 
   /** Forgets a user; returns whose epochs that changed. */
@@ -119,12 +120,18 @@ export class Transaction {
     }
     const entry = this.#append(draft, mailbox);
     if (draft.key) this.#addKey(draft, draft.key, entry);
+    if (draft.devices && "only" in draft.devices) this.#expect(draft.userId, draft.devices.only);
     return { entry, result: { state: "accepted", epoch: mailbox.epoch, offset: entry.offset, at: entry.at } };
+  }
+
+  #expect(userId: string, device: string): void {
+    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
+    if (cursors.expect(device, this.#now, this.#retention)) this.#tables.cursors.put(userId, cursors);
   }
 
   #repeated(draft: Draft, key: SendKey): PublishResult | undefined {
     const mailbox = this.#mailbox(draft.userId);
-    const hash = hashOf(draft, key);
+    const hash = hashOf(draft.from, key.key);
     const first = mailbox && this.#tables.keys.get([draft.userId, hash]);
     if (!first) return undefined;
     if (first.expiresAt <= this.#now) {
@@ -143,6 +150,9 @@ export class Transaction {
     if (lacksKeys()) this.expire(EXPIRED_WHEN_FULL);
     if (lacksKeys()) return failed("IDEMPOTENCY_FULL");
     if (!this.#mailbox(draft.userId) && this.#totals.mailboxes >= maxMailboxes) return failed("STORE_FULL");
+    const lacksRoom = () => this.#retention.whenFull === "reject" && this.#excess(draft).length > 0;
+    if (lacksRoom()) this.expire(EXPIRED_WHEN_FULL);
+    if (lacksRoom()) return failed("MAILBOX_FULL");
     const lacksBytes = () => {
       const bytes = this.#totals.bytes + draft.bytes;
       return bytes > maxTotalBytes && bytes - this.#excess(draft).reduce((sum, entry) => sum + entry.bytes, 0) > maxTotalBytes;
@@ -170,7 +180,7 @@ export class Transaction {
   }
 
   #append(draft: Draft, mailbox: Mailbox): Entry {
-    const { userId, text, bytes, attachments, from, key } = draft;
+    const { userId, text, bytes, attachments, from, key, devices } = draft;
     // Two messages of one millisecond still differ in time, and a clock set back repeats none.
     const at = Math.max(this.#now, mailbox.headAt + 1);
     const entry: Entry = {
@@ -182,6 +192,7 @@ export class Transaction {
       ...(attachments && { attachments }),
       ...(from !== undefined && { from }),
       ...(key && { key: key.key }),
+      ...(devices && { devices }),
     };
     this.#tables.entries.put([userId, entry.offset], entry);
     this.#tables.expiries.put([entry.expiresAt, userId, entry.offset], bytes);
@@ -206,9 +217,15 @@ export class Transaction {
   }
 
   #addKey(draft: Draft, key: SendKey, { offset, at }: Entry): void {
-    const hash = hashOf(draft, key);
+    const hash = hashOf(draft.from, key.key);
     const expiresAt = this.#now + this.#retention.idempotencyMs;
-    this.#tables.keys.put([draft.userId, hash], { digest: key.digest, offset, at, expiresAt });
+    this.#tables.keys.put([draft.userId, hash], {
+      digest: key.digest,
+      offset,
+      at,
+      expiresAt,
+      ...(key.receipts && { receipts: key.receipts }),
+    });
     this.#tables.expiries.put([expiresAt, draft.userId, hash], 0);
     this.#totals.keys++;
   }
@@ -235,5 +252,5 @@ export class Transaction {
 }
 
 /** Keys are hashed: what senders write would make the store's own keys too long. */
-const hashOf = (draft: Draft, key: SendKey): string =>
-  createHash("sha256").update(keyScope(draft, key)).digest().subarray(0, 16).toString("base64url");
+export const hashOf = (from: string | undefined, key: string): string =>
+  createHash("sha256").update(keyScope(from, key)).digest().subarray(0, 16).toString("base64url");

@@ -1,13 +1,12 @@
 import type { Position } from "@usercast/protocol";
-import type { Draft, SendKey } from "../../ports.ts";
+import type { Draft, KeyUse, SendKey } from "../../ports.ts";
 import { keyScope } from "../results.ts";
 import type { Retention } from "../retention.ts";
 import { Queue } from "./queue.ts";
 
-/** What a key's first use came to. */
-export interface KeyRecord {
+/** What a key's first use came to, and what it stood for. */
+export interface KeyRecord extends KeyUse {
   readonly digest: string;
-  readonly position: Position;
 }
 
 interface StoredKey extends KeyRecord {
@@ -31,16 +30,19 @@ export class Keys {
     return this.#live >= this.#retention.maxIdempotencyKeys;
   }
 
-  find(draft: Draft, key: SendKey, now: number): KeyRecord | undefined {
-    const stored = this.#byUser.get(draft.userId)?.get(keyScope(draft, key));
+  /** What the key came to that `from` used for a message to `userId`. */
+  find(userId: string, from: string | undefined, key: string, now: number): KeyRecord | undefined {
+    const stored = this.#byUser.get(userId)?.get(keyScope(from, key));
     return stored && stored.expiresAt > now ? stored : undefined;
   }
 
   /** Remembers a key that `find` did not find, after `clean`. */
   add(draft: Draft, key: SendKey, position: Position, now: number): void {
     const { userId } = draft;
-    const scope = keyScope(draft, key);
-    const stored = { userId, scope, digest: key.digest, position, expiresAt: now + this.#retention.idempotencyMs };
+    const scope = keyScope(draft.from, key.key);
+    const { digest, receipts } = key;
+    const expiresAt = now + this.#retention.idempotencyMs;
+    const stored = { userId, scope, digest, position, expiresAt, ...(receipts && { receipts }) };
     const keys = this.#byUser.get(userId) ?? new Map<string, StoredKey>();
     this.#live++;
     this.#byUser.set(userId, keys.set(scope, stored));

@@ -50,6 +50,11 @@ export class Mailbox {
     return dropped;
   }
 
+  /** Whether it can take so many bytes more only by dropping something. */
+  isFullFor(bytes: number): boolean {
+    return this.#isOver(this.#log.size + 1, this.#bytes + bytes);
+  }
+
   append(draft: Draft, now: number): Entry {
     // Two messages of one millisecond still differ in time, and a clock set back repeats none.
     const at = Math.max(now, this.#head.at + 1);
@@ -62,8 +67,9 @@ export class Mailbox {
       ...(draft.attachments && { attachments: draft.attachments }),
       ...(draft.from !== undefined && { from: draft.from }),
       ...(draft.key && { key: draft.key.key }),
+      ...(draft.devices && { devices: draft.devices }),
     };
-    while (this.#log.size > 0 && this.#isOver(this.#log.size + 1, this.#bytes + entry.bytes)) {
+    while (this.#log.size > 0 && this.isFullFor(entry.bytes)) {
       this.#trimmed = this.#log.at(0)?.offset ?? this.#trimmed;
       this.#dropFront();
     }
@@ -77,8 +83,10 @@ export class Mailbox {
   /** Makes room before an append: what has expired goes first, so that it pushes out nothing that has not. */
   makeRoom(bytes: number, now: number): void {
     for (let front = this.#log.at(0); front !== undefined && front.expiresAt <= now; front = this.#log.at(0)) this.#dropFront();
-    // A look at the whole log is worth it once for every quarter of it that was appended: constant on average.
-    if (this.#head.offset < this.#cleanAgainAt || !this.#isOver(this.#log.size + 1, this.#bytes + bytes)) return;
+    if (!this.isFullFor(bytes)) return;
+    // A look at the whole log is worth it once for every quarter of it that was appended: constant on average. Where nothing is
+    // appended because it is full, only what has expired makes room.
+    if (this.#retention.whenFull === "drop-oldest" && this.#head.offset < this.#cleanAgainAt) return;
     this.clean(now);
     this.#cleanAgainAt = this.#head.offset + Math.ceil(this.#log.size / 4);
   }

@@ -8,15 +8,27 @@ async function fill(broker: Broker): Promise<string> {
   return (await accept(broker, draft("ana"))).epoch;
 }
 
+const DAY_MS = 86_400_000;
+
+/** How far a device has come, and its user. */
+async function cursorsOf(broker: Broker, device: string) {
+  const { devices, user } = await broker.position("ana");
+  const own = devices.get(device);
+  return {
+    device: own && { delivered: own.delivered, read: own.read },
+    user: { delivered: user.delivered, read: user.read },
+  };
+}
+
 /** How far devices and users have come. */
-export function cursorTests({ test }: Suite): void {
+export function cursorTests({ test, elapse }: Suite): void {
   test("moves a device and its user forward", async (broker) => {
     const epoch = await fill(broker);
-    assert.equal((await broker.position("ana", "phone")).device, undefined);
+    assert.equal((await cursorsOf(broker, "phone")).device, undefined);
     await broker.advance("ana", "phone", epoch, { delivered: 3 });
     await broker.advance("ana", "phone", epoch, { read: 2 });
     await broker.advance("ana", "laptop", epoch, { delivered: 1, read: 1 });
-    const state = await broker.position("ana", "phone");
+    const state = await cursorsOf(broker, "phone");
     assert.deepEqual(
       [state.device, state.user],
       [
@@ -24,7 +36,7 @@ export function cursorTests({ test }: Suite): void {
         { delivered: 3, read: 2 },
       ],
     );
-    assert.deepEqual((await broker.position("ana", "laptop")).device, { delivered: 1, read: 1 });
+    assert.deepEqual((await cursorsOf(broker, "laptop")).device, { delivered: 1, read: 1 });
   });
 
   test("never moves a cursor backwards, past the head or in another epoch", async (broker) => {
@@ -32,9 +44,9 @@ export function cursorTests({ test }: Suite): void {
     await broker.advance("ana", "phone", epoch, { delivered: 3, read: 2 });
     await broker.advance("ana", "phone", epoch, { delivered: 1, read: 0 });
     await broker.advance("ana", "phone", "another-epoch", { delivered: 5, read: 5 });
-    assert.deepEqual((await broker.position("ana", "phone")).device, { delivered: 3, read: 2 });
+    assert.deepEqual((await cursorsOf(broker, "phone")).device, { delivered: 3, read: 2 });
     await broker.advance("ana", "phone", epoch, { delivered: 1_000, read: 1_000 });
-    const { device, user } = await broker.position("ana", "phone");
+    const { device, user } = await cursorsOf(broker, "phone");
     assert.deepEqual(
       [device, user],
       [
@@ -47,7 +59,7 @@ export function cursorTests({ test }: Suite): void {
   test("remembers a device that has confirmed nothing yet", async (broker) => {
     const epoch = await fill(broker);
     await broker.advance("ana", "phone", epoch, { delivered: 0 });
-    assert.deepEqual((await broker.position("ana", "phone")).device, { delivered: 0, read: 0 });
+    assert.deepEqual((await cursorsOf(broker, "phone")).device, { delivered: 0, read: 0 });
   });
 
   test(
@@ -59,7 +71,7 @@ export function cursorTests({ test }: Suite): void {
       await broker.advance("ana", "laptop", epoch, { delivered: 1 });
       await broker.advance("ana", "phone", epoch, { delivered: 2 });
       await broker.advance("ana", "tablet", epoch, { delivered: 1 });
-      const devices = await Promise.all(["old", "phone", "laptop", "tablet"].map((name) => broker.position("ana", name)));
+      const devices = await Promise.all(["old", "phone", "laptop", "tablet"].map((name) => cursorsOf(broker, name)));
       assert.deepEqual(
         devices.map(({ device }) => device?.delivered),
         [undefined, 2, undefined, 1],
@@ -68,4 +80,103 @@ export function cursorTests({ test }: Suite): void {
     },
     { maxDevices: 2 },
   );
+
+  test(
+    "forgets those first whose id could not be kept, and never the one that moves",
+    async (broker) => {
+      const epoch = await fill(broker);
+      await broker.advance("ana", "phone", epoch, { delivered: 1 });
+      await broker.advance("ana", "page-1", epoch, { delivered: 1, transient: true });
+      await broker.advance("ana", "page-2", epoch, { delivered: 1, transient: true });
+      await broker.advance("ana", "page-3", epoch, { delivered: 1, transient: true });
+      assert.deepEqual([...(await broker.position("ana")).devices.keys()].sort(), ["page-3", "phone"]);
+      await broker.advance("ana", "laptop", epoch, { delivered: 1 });
+      await broker.advance("ana", "page-4", epoch, { delivered: 1, transient: true });
+      assert.deepEqual([...(await broker.position("ana")).devices.keys()].sort(), ["laptop", "page-4"]);
+    },
+    { maxDevices: 2 },
+  );
+
+  test(
+    "forgets a device that was not seen for long, and not one that comes by without anything new",
+    async (broker) => {
+      const epoch = await fill(broker);
+      await broker.advance("ana", "old", epoch, { delivered: 4, read: 3 });
+      await broker.advance("ana", "phone", epoch, { delivered: 5 });
+      for (let days = 0; days < 4; days++) {
+        await elapse(DAY_MS);
+        await broker.advance("ana", "phone", epoch, { delivered: 5 });
+      }
+      assert.deepEqual((await cursorsOf(broker, "old")).device, undefined);
+      assert.deepEqual(await cursorsOf(broker, "phone"), {
+        device: { delivered: 5, read: 0 },
+        user: { delivered: 5, read: 3 },
+      });
+    },
+    { deviceIdleMs: 3 * DAY_MS, retentionMs: 30 * DAY_MS },
+  );
+
+  test("knows a device that a message was only for before it ever came, and forgets it first", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "laptop", epoch, { delivered: 4 });
+    await accept(broker, draft("ana", { devices: { only: "phone" } }));
+    await broker.advance("ana", "laptop", epoch, { delivered: 6 });
+    const phone = (await broker.position("ana")).devices.get("phone");
+    assert.deepEqual([phone?.delivered, phone?.transient], [4, true]);
+    await broker.advance("ana", "phone", epoch, { delivered: 6, transient: false });
+    await accept(broker, draft("ana", { devices: { only: "phone" } }));
+    assert.deepEqual((await cursorsOf(broker, "phone")).device?.delivered, 6);
+  });
+
+  test("says when each device moved last, and by which of its cursors", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "phone", epoch, { delivered: 3 });
+    await elapse(1_000);
+    await broker.advance("ana", "phone", epoch, { read: 2 });
+    const phone = (await broker.position("ana")).devices.get("phone");
+    assert.ok(phone && phone.readAt >= phone.deliveredAt + 1_000);
+    assert.equal(phone.seenAt, phone.readAt);
+  });
+
+  test("keeps what every device passed as missed, until one was given it after all", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "phone", epoch, { delivered: 0 });
+    await broker.advance("ana", "laptop", epoch, { delivered: 0 });
+    await broker.advance("ana", "phone", epoch, { delivered: 4, missed: [{ first: 2, last: 3 }] });
+    assert.deepEqual((await broker.position("ana")).user.missed, [{ first: 2, last: 3 }]);
+    await broker.advance("ana", "laptop", epoch, { delivered: 5, missed: [{ first: 3, last: 3 }] });
+    assert.deepEqual((await broker.position("ana")).user.missed, [{ first: 3, last: 3 }]);
+    // One that passes it as missed takes nothing from those who had it before.
+    await broker.advance("ana", "tablet", epoch, { delivered: 0 });
+    await broker.advance("ana", "tablet", epoch, { delivered: 5, missed: [{ first: 1, last: 5 }] });
+    assert.deepEqual((await broker.position("ana")).user.missed, [{ first: 3, last: 3 }]);
+  });
+
+  test("keeps what was read without being shown", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "phone", epoch, { delivered: 5, read: 1 });
+    await broker.advance("ana", "phone", epoch, { read: 3, unshown: true });
+    await broker.advance("ana", "laptop", epoch, { read: 5 });
+    const { user } = await broker.position("ana");
+    assert.deepEqual([user.read, user.unshown], [5, [{ first: 2, last: 3 }]]);
+  });
+
+  test("bounds what it keeps of them", async (broker) => {
+    await broker.publish(Array.from({ length: 400 }, () => draft("ana")));
+    const { epoch } = await broker.position("ana");
+    await broker.advance("ana", "phone", epoch, { delivered: 0 });
+    for (let offset = 2; offset <= 400; offset += 2) {
+      const range = [{ first: offset, last: offset }];
+      await broker.advance("ana", "phone", epoch, { delivered: offset, missed: range });
+    }
+    const { missed } = (await broker.position("ana")).user;
+    assert.ok(missed.length <= 64, `${missed.length} ranges`);
+    // Joined at their old end: too little is told to senders, never too much.
+    for (let offset = 2; offset <= 400; offset += 2) {
+      assert.ok(
+        missed.some(({ first, last }) => first <= offset && offset <= last),
+        `${offset} counts as delivered`,
+      );
+    }
+  });
 }

@@ -75,4 +75,30 @@ export function keyTests({ test, elapse }: Suite): void {
     },
     { maxIdempotencyKeys: 2, idempotencyMs: 700 },
   );
+
+  test(
+    "recalls what a key came to, for its sender and recipient only and as long as it lives",
+    async (broker) => {
+      const key = { key: "k", digest: "d", receipts: "delivered" } as const;
+      const { state: _, ...position } = await accept(broker, draft("ana", { from: "bo", key, ttlMs: 100 }));
+      await accept(broker, keyed("ana", "k"));
+      await elapse(200);
+      assert.deepEqual(await broker.recall("ana", "bo", "k"), { position, receipts: "delivered" });
+      assert.equal((await broker.recall("ana", undefined, "k"))?.receipts, undefined);
+      assert.equal((await broker.recall("ana", undefined, "k"))?.position.offset, 2);
+      for (const [user, from, name] of [
+        ["bo", "bo", "k"],
+        ["ana", "cy", "k"],
+        ["ana", "bo", "k2"],
+        ["nobody", "bo", "k"],
+      ] as const) {
+        assert.equal(await broker.recall(user, from, name), undefined);
+      }
+      await elapse(2_000);
+      assert.equal(await broker.recall("ana", "bo", "k"), undefined);
+    },
+    { idempotencyMs: 1_500 },
+  );
+
+  test("says how long a key takes effect", async (broker) => assert.equal(broker.idempotencyMs, 1_234), { idempotencyMs: 1_234 });
 }

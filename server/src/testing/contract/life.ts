@@ -16,7 +16,7 @@ export function lifeTests({ test, reopen }: Suite): void {
       () => broker.publish([draft("ana")]),
       () => broker.read("ana", 0, 1),
       () => broker.advance("ana", "phone", epoch, { delivered: 1 }),
-      () => broker.position("ana", "phone"),
+      () => broker.position("ana"),
       () => broker.subscribe("ana", listener),
       () => broker.purge("ana"),
     ]) {
@@ -31,22 +31,25 @@ export function lifeTests({ test, reopen }: Suite): void {
     "finds everything again after it was opened anew",
     async (broker) => {
       const limits = { maxMailboxMessages: 2 };
-      const key = { key: "k", digest: "d" };
+      const key = { key: "k", digest: "d", receipts: "read" } as const;
       const first = await accept(broker, draft("ana", { key }));
       for (let count = 0; count < 3; count++) await accept(broker, draft("ana", { attachments: [new Uint8Array([count])] }));
-      await broker.advance("ana", "phone", first.epoch, { delivered: 3, read: 2 });
-      const before = [await broker.read("ana", 0, 10), await broker.position("ana", "phone")];
+      await broker.publish([draft("ana", { devices: { only: "phone" } })]);
+      const missed = [{ first: 1, last: 2 }];
+      await broker.advance("ana", "phone", first.epoch, { delivered: 3, read: 2, missed, unshown: true, transient: true });
+      const before = [await broker.read("ana", 0, 10), await broker.position("ana"), await broker.recall("ana", undefined, "k")];
       await broker.close();
 
       const again = await reopen(broker, limits);
       try {
-        assert.deepEqual([await again.read("ana", 0, 10), await again.position("ana", "phone")], before);
+        const after = [await again.read("ana", 0, 10), await again.position("ana"), await again.recall("ana", undefined, "k")];
+        assert.deepEqual(after, before);
         assert.deepEqual(await again.publish([draft("ana", { key })]), [{ ...first, state: "duplicate" }]);
         const next = await accept(again, draft("ana"));
-        assert.deepEqual([next.epoch, next.offset], [first.epoch, 5]);
+        assert.deepEqual([next.epoch, next.offset], [first.epoch, 6]);
         assert.deepEqual(
           (await readAll(again, "ana")).map(({ offset }) => offset),
-          [4, 5],
+          [5, 6],
         );
       } finally {
         await again.close();

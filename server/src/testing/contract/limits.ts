@@ -112,4 +112,31 @@ export function limitTests({ test, elapse }: Suite): void {
     },
     { maxTotalBytes: 100 },
   );
+
+  test(
+    "rejects what a full mailbox has no room for, where that is its policy",
+    async (broker) => {
+      await broker.publish([sized("ana", 10), sized("ana", 10, 300), sized("ana", 10)]);
+      await refuse(broker, sized("ana", 10), "MAILBOX_FULL");
+      await refuse(broker, { ...sized("ana", 10), key: { key: "k", digest: "d" } }, "MAILBOX_FULL");
+      await accept(broker, sized("bo", 10));
+      const { entries, trimmed, head } = await broker.read("ana", 0, 10);
+      assert.deepEqual([entries.map(({ offset }) => offset), trimmed, head.offset], [[1, 2, 3], 0, 3]);
+      // What has expired makes room.
+      await elapse(400);
+      assert.equal((await accept(broker, sized("ana", 10))).offset, 4);
+      await refuse(broker, sized("ana", 10), "MAILBOX_FULL");
+    },
+    { maxMailboxMessages: 3, whenFull: "reject" },
+  );
+
+  test(
+    "rejects by bytes too",
+    async (broker) => {
+      await broker.publish([sized("ana", 60)]);
+      await refuse(broker, sized("ana", 41), "MAILBOX_FULL");
+      await accept(broker, sized("ana", 40));
+    },
+    { maxMailboxBytes: 100, whenFull: "reject" },
+  );
 }

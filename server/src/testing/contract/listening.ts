@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import type { Broker, Cursors, Entry, MailboxListener, Signal } from "../../ports.ts";
+import type { Broker, CursorsMoved, Entry, MailboxListener, Signal } from "../../ports.ts";
 import { accept, draft, readAll, type Suite, texts, until } from "./harness.ts";
 
 /** A listener that writes down what it hears. */
 function recorder() {
-  const heard = { entries: [] as Entry[], signals: [] as Signal[], cursors: [] as [string, Cursors][], interruptions: 0 };
+  const heard = { entries: [] as Entry[], signals: [] as Signal[], cursors: [] as CursorsMoved[], interruptions: 0 };
   const listener: MailboxListener = {
     entry: (entry) => heard.entries.push(entry),
     signal: (signal) => heard.signals.push(signal),
-    cursors: (device, cursors) => heard.cursors.push([device, cursors]),
+    cursors: (moved) => heard.cursors.push(moved),
     interrupted: () => heard.interruptions++,
   };
   return { heard, listener };
@@ -87,7 +87,7 @@ export function listeningTests({ test }: Suite): void {
     assert.equal(heard.signals[0]?.text, signal.text);
     assert.equal(heard.signals[0]?.from, "bo");
     assert.deepEqual([...(heard.signals[0]?.attachments?.[0] ?? [])], [7]);
-    assert.equal((await broker.position("ana", "phone")).head.offset, 0);
+    assert.equal((await broker.position("ana")).head.offset, 0);
   });
 
   test("tells of cursors that moved, and of no others", async (broker) => {
@@ -100,10 +100,37 @@ export function listeningTests({ test }: Suite): void {
     await broker.advance("ana", "phone", "another-epoch", { delivered: 2 });
     await broker.advance("ana", "phone", epoch, { read: 9 });
     await until(() => heard.cursors.length >= 2, "the cursors arrive");
-    assert.deepEqual(heard.cursors, [
-      ["phone", { delivered: 1, read: 0 }],
-      ["phone", { delivered: 1, read: 2 }],
-    ]);
+    assert.deepEqual(
+      heard.cursors.map(({ device, from, to }) => [device, from, to]),
+      [
+        ["phone", { delivered: 0, read: 0 }, { delivered: 1, read: 0 }],
+        ["phone", { delivered: 1, read: 0 }, { delivered: 1, read: 2 }],
+      ],
+    );
+    assert.ok(heard.cursors.every((moved) => moved.epoch === epoch));
+  });
+
+  test("tells with a move what was missed in it, and whether what was read may be told", async (broker) => {
+    const { heard, listener } = recorder();
+    await broker.subscribe("ana", listener);
+    const { epoch } = await accept(broker, draft("ana"));
+    for (let count = 0; count < 5; count++) await accept(broker, draft("ana"));
+    const missed = [{ first: 2, last: 3 }];
+    await broker.advance("ana", "phone", epoch, { delivered: 4, missed });
+    await broker.advance("ana", "phone", epoch, { read: 2, unshown: true });
+    await broker.advance("ana", "laptop", epoch, { delivered: 4, read: 4 });
+    await broker.advance("ana", "phone", epoch, { read: 3 });
+    await until(() => heard.cursors.length >= 4, "the cursors arrive");
+    assert.deepEqual(
+      heard.cursors.map(({ device, from, missed, userRead, unshown }) => [device, from.delivered, missed, userRead, unshown]),
+      [
+        ["phone", 0, missed, 0, false],
+        ["phone", 4, [], 0, true],
+        // A device never seen begins where its user has come.
+        ["laptop", 4, [], 2, false],
+        ["phone", 4, [], 4, false],
+      ],
+    );
   });
 
   test("tells nothing after a subscription ended", async (broker) => {
@@ -129,10 +156,15 @@ export function listeningTests({ test }: Suite): void {
     await broker.subscribe("ana", listener);
     await broker.purge("ana");
     await until(() => heard.interruptions === 1, "the listener is interrupted");
-    const state = await broker.position("ana", "phone");
+    const state = await broker.position("ana");
     assert.notEqual(state.epoch, epoch);
     const nowhere = { epoch: state.epoch, offset: 0, at: 0 };
-    assert.deepEqual(state, { epoch: state.epoch, head: nowhere, user: { delivered: 0, read: 0 } });
+    assert.deepEqual(state, {
+      epoch: state.epoch,
+      head: nowhere,
+      devices: new Map(),
+      user: { delivered: 0, read: 0, missed: [], unshown: [] },
+    });
     const next = await accept(broker, draft("ana", { key }));
     assert.deepEqual([next.epoch, next.offset], [state.epoch, 1]);
     assert.equal((await readAll(broker, "ana")).length, 1);

@@ -99,9 +99,9 @@ export function publishTests({ test }: Suite): void {
         `"message",${JSON.stringify(id)}`,
         `"message",${JSON.stringify(`${id}!`)}`,
       ]);
-      const { epoch } = await broker.position(id, "phone");
+      const { epoch } = await broker.position(id);
       await broker.advance(id, "phone", epoch, { delivered: 1 });
-      assert.equal((await broker.position(id, "phone")).device?.delivered, 1);
+      assert.equal((await broker.position(id)).devices.get("phone")?.delivered, 1);
     }
   });
 

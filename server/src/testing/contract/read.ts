@@ -9,15 +9,30 @@ export function readTests({ test, elapse }: Suite): void {
       const page = await broker.read("ana", 0, 10);
       const { epoch } = page;
       assert.deepEqual(page, { epoch, head: { epoch, offset: 0, at: 0 }, entries: [], through: 0, trimmed: 0 });
-      const nowhere = { epoch, head: { epoch, offset: 0, at: 0 }, user: { delivered: 0, read: 0 } };
-      assert.deepEqual(await broker.position("ana", "phone"), nowhere);
+      const nowhere = {
+        epoch,
+        head: { epoch, offset: 0, at: 0 },
+        devices: new Map(),
+        user: { delivered: 0, read: 0, missed: [], unshown: [] },
+      };
+      assert.deepEqual(await broker.position("ana"), nowhere);
       await broker.advance("ana", "phone", epoch, { delivered: 0, read: 0 });
-      assert.deepEqual(await broker.position("ana", "phone"), nowhere);
+      assert.deepEqual(await broker.position("ana"), nowhere);
       assert.notEqual((await broker.read("bo", 0, 10)).epoch, epoch);
       assert.equal((await accept(broker, draft("ana"))).epoch, epoch);
     },
     { maxMailboxes: 1 },
   );
+
+  test("keeps with an entry which devices it is for", async (broker) => {
+    await accept(broker, draft("ana", { devices: { only: "phone" } }));
+    await accept(broker, draft("ana", { devices: { except: "laptop" } }));
+    const { entries } = await broker.read("ana", 0, 10);
+    assert.deepEqual(
+      entries.map(({ devices }) => devices),
+      [{ only: "phone" }, { except: "laptop" }],
+    );
+  });
 
   test("reads pages that say how far they are complete", async (broker) => {
     for (let count = 0; count < 5; count++) await accept(broker, draft("ana"));
@@ -69,7 +84,7 @@ export function readTests({ test, elapse }: Suite): void {
       const gone = await accept(broker, draft("ana", { ttlMs: 300 }));
       await elapse(400);
       await elapse(1_000); // lets the sweep come by
-      const { head } = await broker.position("ana", "phone");
+      const { head } = await broker.position("ana");
       assert.deepEqual(head, { epoch: gone.epoch, offset: 1, at: gone.at });
       const next = await accept(broker, draft("ana"));
       assert.deepEqual([next.epoch, next.offset], [gone.epoch, 2]);
