@@ -28,10 +28,11 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ["usercast.ts"],
   ["registration.ts"],
   ["delivery.ts", "user-sends.ts"],
-  ["send.ts", "connection.ts", "receipts.ts", "presence.ts"],
-  ["hub.ts", "resume.ts", "frame.ts", "target.ts", "link.ts", "cursors.ts"],
-  ["encode.ts", "events.ts", "pending.ts", "options.ts", "auth/jwt.ts", "auth/keys.ts", "auth/verify.ts"],
-  ["clock.ts"],
+  ["send.ts", "connection.ts", "receipts.ts", "presence.ts", "ask.ts", "trace.ts"],
+  ["hub.ts", "start.ts", "follower.ts", "receipt.ts", "frame.ts", "target.ts", "link.ts", "cursors.ts"],
+  ["progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts"],
+  ["resume.ts", "encode.ts", "events.ts", "pending.ts", "options.ts", "auth/jwt.ts", "auth/keys.ts", "auth/verify.ts"],
+  ["clock.ts", "ranges.ts"],
   ["ports.ts"],
 ];
 
@@ -117,11 +118,12 @@ describe("inside the server", () => {
     expect([...uses.keys()].filter((path) => reachedFrom(path).has(path))).toEqual([]);
   });
 
-  it("brokers know the ports, the protocol, time and their own folder", () => {
+  it("brokers know the ports, the protocol, time, ranges and their own folder", () => {
     const brokers = sources.filter(({ path }) => path.startsWith(`${FOLDER}broker/`));
     const allowed = [
       `${FOLDER}ports.ts`,
       `${FOLDER}clock.ts`,
+      `${FOLDER}ranges.ts`,
       `${FOLDER}broker/*`,
       "@usercast/protocol",
       "node:*",

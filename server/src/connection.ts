@@ -180,7 +180,7 @@ export class Connection implements LinkListener {
       return;
     }
     if (this.#state !== "live" || entry.offset <= this.#sent) return;
-    const isNext = entry.offset === this.#sent + 1 && entry.expiresAt > this.#context.clock.now();
+    const isNext = entry.offset === this.#sent + 1 && entry.expiresAt > this.#context.broker.now();
     if (!isNext) this.#enter("catching-up");
     else if (!isFor(entry, this.info.device)) this.#skip(entry.offset);
     else if (this.#hasRoomFor(entry.bytes)) this.#push(entry);
@@ -367,7 +367,7 @@ export class Connection implements LinkListener {
 
   /** Whether the whole page could be pushed. */
   #pushPage(page: Page): boolean {
-    const now = this.#context.clock.now();
+    const now = this.#context.broker.now();
     for (const entry of page.entries) {
       // What has expired since it was read is a hole like any other.
       if (entry.offset <= this.#sent || entry.expiresAt <= now) continue;

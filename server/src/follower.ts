@@ -99,7 +99,7 @@ export class Follower implements MailboxListener {
     for (const { followed } of read) followed.onPassage("read", passage);
     this.#letGo(read);
     const delivered = take(this.#undelivered, moved.to.delivered, ({ followed }) => delivers(moved, followed));
-    for (const pending of delivered) this.#delivered(pending, passage);
+    this.#letGo(delivered.filter((pending) => this.#isOver(pending, passage)));
   }
 
   /** Tells what can be told from where the mailbox stands. */
@@ -109,25 +109,25 @@ export class Follower implements MailboxListener {
     for (const { followed } of read) followed.onPassage("read", progress(followed).read ?? { at: 0 });
     this.#letGo(read);
     const delivered = take(this.#undelivered, all, ({ followed }) => progress(followed).delivered !== undefined);
-    for (const pending of delivered) {
+    const over = delivered.filter((pending) => {
       const { delivered, read } = progress(pending.followed);
       if (read !== undefined) pending.read ??= read;
-      this.#delivered(pending, delivered ?? { at: 0 });
-    }
+      return this.#isOver(pending, delivered ?? { at: 0 });
+    });
+    this.#letGo(over);
   }
 
   entry(): void {}
   signal(): void {}
 
-  #delivered(pending: Pending, passage: Passage): void {
+  /** Tells that it is delivered; whether nothing more is to come. */
+  #isOver(pending: Pending, passage: Passage): boolean {
     const { followed, read } = pending;
     followed.onPassage("delivered", passage);
-    if (followed.until === "read" && read === undefined) {
-      insert(this.#unread, pending);
-      return;
-    }
-    if (followed.until === "read" && read !== undefined) followed.onPassage("read", read);
-    this.#letGo([pending]);
+    if (followed.until === "delivered") return true;
+    if (read === undefined) insert(this.#unread, pending);
+    else followed.onPassage("read", read);
+    return read !== undefined;
   }
 
   #letGo(pending: readonly Pending[]): readonly Followed[] {

@@ -184,6 +184,9 @@ export interface Broker {
   /** Milliseconds an idempotency key takes effect, counted from its first use. */
   readonly idempotencyMs: number;
 
+  /** The broker's clock, by which messages expire, in milliseconds since 1970; an estimate where the store has a clock of its own. */
+  now(): number;
+
   /**
    * Appends drafts, in order. There is one result per draft, at its index, and one draft's failure MUST NOT fail another.
    * MUST resolve only when the accepted ones are as durable as the broker can make them, and MUST NOT let anyone read

@@ -93,11 +93,11 @@ export class Receipt implements ReceiptFields {
   }
 
   async #wait(until: ReceiptGrant, { timeout = DEFAULT_TIMEOUT_MS, device }: ReceiptWait): Promise<Confirmation> {
-    const { receipts, clock } = this.#context;
+    const { receipts, clock, broker } = this.#context;
     const timeoutMs = parseTimeout(timeout);
     const devices = device === undefined ? this.#devices : this.#only(device);
     // Once it has expired and those who were given it have had their time, nobody will confirm it any more.
-    const expiryMs = until === "delivered" ? this.#expiresAt + LATE_MS - clock.now() : Number.POSITIVE_INFINITY;
+    const expiryMs = until === "delivered" ? this.#expiresAt + LATE_MS - broker.now() : Number.POSITIVE_INFINITY;
     const { userId: recipient, epoch, offset } = this;
     let stop = (): void => {};
     let cancel: CancelTimer = () => {};

@@ -122,6 +122,14 @@ test("the same message is followed once for the same sender, and apart for other
   expect(told.sort()).toEqual(["4 delivered phone", "4 delivered phone", "4 read phone"]);
 });
 
+test("one that is over takes nothing from another that is not", async () => {
+  await receipts.follow(followed(3, { until: "delivered" }));
+  await receipts.follow(followed(4));
+  await move("phone", { delivered: 4 });
+  await move("phone", { read: 4 });
+  expect(told).toEqual(["3 delivered phone", "4 delivered phone", "4 read phone"]);
+});
+
 test("no more is followed than allowed, and what somebody waits for is not given up for it", async () => {
   const stop = await receipts.await(followed(1, { onPassage: (state) => told.push(`wait ${state}`) }));
   for (const offset of [2, 3, 4]) await receipts.follow(followed(offset, { until: "delivered" }));

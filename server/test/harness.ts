@@ -1,6 +1,6 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Closing, EVENTS, type MessageMeta, type Missed, type Ready } from "@usercast/protocol";
+import { type Closing, EVENTS, type MessageMeta, type Missed, type Ready, type ReceiptNotice } from "@usercast/protocol";
 import { Server, type ServerOptions } from "socket.io";
 import { io as connectTo, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import { onTestFinished } from "vitest";
@@ -71,24 +71,31 @@ export interface Wire {
   readonly messages: { readonly secret: unknown; readonly meta: MessageMeta; readonly event: unknown; readonly data: unknown }[];
   readonly missed: Missed[];
   readonly closing: Closing[];
+  readonly receipts: ReceiptNotice[];
+  /** How far the user has read, as the connection was told. */
+  readonly read: number[];
 }
 
 /** Connects as the SDK does, without its logic: what the server sends is only written down. */
 export async function wire(
   url: string,
   userId: string | undefined,
-  hello: { device?: string; session?: string; position?: unknown; token?: string } = {},
+  hello: Partial<Record<"device" | "session" | "token", string>> & { position?: unknown; readReceipts?: boolean } = {},
   options: Partial<ManagerOptions & SocketOptions> = {},
 ): Promise<Wire> {
-  const { token, device = "phone", session = "s1", ...position } = hello;
-  const socket = client(url, { auth: { token, usercast: { v: 1, device, session, ...position } }, ...options });
+  const { token, device = "phone", session = "s1", ...rest } = hello;
+  const socket = client(url, { auth: { token, usercast: { v: 1, device, session, ...rest } }, ...options });
   const messages: Wire["messages"] = [];
   const missed: Missed[] = [];
   const closing: Closing[] = [];
   socket.on(EVENTS.message, (secret, meta, event, data) => messages.push({ secret, meta, event, data }));
   socket.on(EVENTS.missed, (_secret, range) => missed.push(range));
   socket.on(EVENTS.closing, (_secret, notice) => closing.push(notice));
+  const receipts: ReceiptNotice[] = [];
+  const read: number[] = [];
+  socket.on(EVENTS.receipt, (_secret, notice) => receipts.push(notice));
+  socket.on(EVENTS.read, (_secret, offset) => read.push(offset));
   const ready = next(socket, EVENTS.ready);
   if (userId !== undefined) socket.on("connect", () => socket.emit("register", userId));
-  return { socket, ready: (await ready)[0] as Ready, messages, missed, closing };
+  return { socket, ready: (await ready)[0] as Ready, messages, missed, closing, receipts, read };
 }

@@ -94,6 +94,10 @@ class LmdbBroker implements Broker {
     this.#cancelSweep = this.#clock.after(store.retention.sweepIntervalMs, () => this.#sweep());
   }
 
+  now(): number {
+    return this.#clock.now();
+  }
+
   async publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
     this.#mustBeOpen();
     return Promise.all(drafts.map((draft) => this.#publishOne(draft)));

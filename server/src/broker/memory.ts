@@ -82,6 +82,10 @@ class MemoryBroker implements Broker {
     this.#cancelSweep = this.#clock.after(this.#retention.sweepIntervalMs, () => this.#sweepOn());
   }
 
+  now(): number {
+    return this.#clock.now();
+  }
+
   async publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
     this.#mustBeOpen();
     if (!this.#warned) {
