@@ -144,11 +144,10 @@ export class Connection implements LinkListener {
    * @param begin for a plain connection: where it begins instead of at `offset`, by what its user's other connections owe
    */
   async join(begin?: (epoch: string, offset: number) => number): Promise<void> {
-    const { broker } = this.#context;
-    const found = await findStart(broker, this.info);
+    const found = await findStart(this.#context.broker, this.info);
     if (found === undefined) return this.close("EPOCH_CHANGED", true);
     const { state, known, start } = found;
-    const position = this.plain ? undefined : await positionOf(found, broker, this.info);
+    const position = this.plain ? undefined : await positionOf(found, this.#context.broker, this.info);
     if (this.#state !== "joining") return;
     // Nothing waits from here on, so that no cursor moves between this choice and the connection's having made it.
     const offset = begin?.(state.epoch, start.offset) ?? start.offset;
@@ -288,7 +287,9 @@ export class Connection implements LinkListener {
   }
 
   #confirm(offset: number): void {
-    if (offset <= this.#confirmed) return;
+    // Who confirms its very start becomes known by it: what comes while it is away is due to it.
+    const isStart = offset === this.#confirmed && offset > 0 && !this.#deviceKnown && !this.plain;
+    if (offset <= this.#confirmed && !isStart) return;
     this.#window.confirm(offset);
     // What came after the last message it was given was not for it, and needs no confirmation.
     this.#confirmed = offset >= this.#given ? this.#sent : offset;
@@ -300,9 +301,8 @@ export class Connection implements LinkListener {
   #skip(offset: number): void {
     const isSettled = this.#confirmed >= this.#given;
     this.#sent = offset;
-    if (!isSettled) return;
-    this.#confirmed = offset;
-    this.#tellMoved();
+    if (isSettled) this.#confirmed = offset;
+    if (isSettled) this.#tellMoved();
   }
 
   #tellMoved(): void {

@@ -79,6 +79,25 @@ test("a session that was there before the first message gets it when it comes ba
   expect(back.missed).toEqual([]);
 });
 
+test("a device that has confirmed its start is known: what comes while it is away is due to it", async () => {
+  const { users, url } = await start({ cursorIntervalMs: 0 });
+  const phone = await wire(url, "ana");
+  const first = await users.to("ana").send(1);
+  await vi.waitFor(() => expect(phone.messages.length).toBe(1));
+  await phone.socket.emitWithAck(EVENTS.ack, 1);
+  await first.delivered();
+  const laptop = await wire(url, "ana", { device: "laptop" });
+  await laptop.socket.emitWithAck(EVENTS.ack, laptop.ready.position.offset);
+  laptop.socket.disconnect();
+  await vi.waitFor(async () => expect((await users.presence("ana")).connections).toBe(1));
+  const second = await users.to("ana").send(2);
+  await vi.waitFor(() => expect(phone.messages.length).toBe(2));
+  await phone.socket.emitWithAck(EVENTS.ack, 2);
+  await second.delivered();
+  const otherTab = await wire(url, "ana", { device: "laptop", session: "s2" });
+  await vi.waitFor(() => expect(otherTab.messages.map(({ data }) => data)).toEqual([2]));
+});
+
 test("a confirmation that was lost with its connection can be given again on the next", async () => {
   const broker = memory({ quiet: true });
   const { users, url } = await start({ broker, cursorIntervalMs: 0 });
