@@ -7,6 +7,7 @@ import type { Frame } from "./frame.ts";
 import type { Link } from "./link.ts";
 import type { Broker, MailboxListener, Page } from "./ports.ts";
 import { PushLog } from "./pushes.ts";
+import { Turns } from "./turns.ts";
 
 /** A link that writes down what it is given. */
 class NotedLink implements Link {
@@ -77,6 +78,7 @@ async function connect(claim?: Position): Promise<Connection> {
     broker: gated,
     clock: systemClock,
     pushes: new PushLog(10),
+    turns: new Turns(4),
     windowMessages: 256,
     windowBytes: 1_048_576,
     maxPayloadBytes: 65_536,

@@ -16,7 +16,8 @@ import type { PushLog, Recipient } from "./pushes.ts";
 import { added, type OffsetRange } from "./ranges.ts";
 import { ReadMark } from "./read-mark.ts";
 import { holes, isFor } from "./resume.ts";
-import { findStart, positionOf, type Starter } from "./start.ts";
+import { findStart, introduce, positionOf, type Starter } from "./start.ts";
+import type { Turns } from "./turns.ts";
 import { Window } from "./window.ts";
 
 /**
@@ -46,6 +47,8 @@ export interface ConnectionInfo extends Starter, Recipient {
 export interface ConnectionContext extends HeartbeatOptions {
   readonly broker: Broker;
   readonly pushes: PushLog;
+  /** Pages that all connections together read in one turn of the loop. */
+  readonly turns: Turns;
   readonly maxPayloadBytes: number;
   readonly pageMessages: number;
 }
@@ -160,7 +163,8 @@ export class Connection implements LinkListener {
     this.#deviceKnown = known !== undefined;
     const read = this.#readMark.begin(state.epoch, state.user.read);
     if (position !== undefined) {
-      this.#link.send(controlFrame(EVENTS.ready, { ...this.#introduction, position, head: state.head, read }));
+      const ready = { ...introduce(this.info, this.#context), position, head: state.head, read };
+      this.#link.send(controlFrame(EVENTS.ready, ready satisfies Ready));
       if (start.missed !== undefined) this.#tellMissed(start.missed);
     }
     this.#enter("catching-up");
@@ -275,12 +279,6 @@ export class Connection implements LinkListener {
     if (this.#state !== "closed") this.#confirm(mark);
   }
 
-  get #introduction(): Omit<Ready, "position" | "head" | "read"> {
-    const { userId, secret, device, session = "" } = this.info;
-    const { windowMessages, maxPayloadBytes, broker } = this.#context;
-    return { userId, secret, device, session, limits: { windowMessages, maxPayloadBytes, idempotencyMs: broker.idempotencyMs } };
-  }
-
   #enter(state: ConnectionState): void {
     this.#state = state;
     if (state === "catching-up") void this.#catchUp();
@@ -333,28 +331,27 @@ export class Connection implements LinkListener {
     if (this.plain) this.#heartbeats.pushed(entry.offset, entry.bytes);
   }
 
+  get #mayRead(): boolean {
+    return this.#state === "catching-up" && this.#hasRoomFor(0);
+  }
+
   async #catchUp(): Promise<void> {
     if (this.#reading || this.#state !== "catching-up") return;
     this.#reading = true;
     try {
-      while (this.#state === "catching-up" && this.#hasRoomFor(0)) {
+      while (this.#mayRead) {
+        // Others have their turn between pages, so that a crowd that comes back does not stall who is live.
+        await this.#context.turns.take();
+        if (!this.#mayRead) break;
         this.#stale = false;
         // No more than there is room for: a client that confirms one by one must not have a whole page read for each.
         const limit = Math.max(1, Math.min(this.#context.pageMessages, this.#window.room));
         const page = await this.#context.broker.read(this.info.userId, this.#sent, limit);
         if (this.#state !== "catching-up") return;
-        if (page.epoch !== this.#epoch) {
-          this.close("EPOCH_CHANGED", true);
-          return;
-        }
+        if (page.epoch !== this.#epoch) return this.close("EPOCH_CHANGED", true);
         this.#known = Math.max(this.#known, page.head.offset);
         if (!this.#pushPage(page)) break;
-        if (this.#known <= this.#sent && !this.#stale) {
-          this.#enter("live");
-          return;
-        }
-        // Others have their turn between pages, so that a crowd that comes back does not stall who is live.
-        await new Promise(setImmediate);
+        if (this.#known <= this.#sent && !this.#stale) return this.#enter("live");
       }
     } catch (error) {
       this.#listener.onError(error);

@@ -114,6 +114,11 @@ export interface UsercastOptions {
    */
   readonly pageMessages?: number;
   /**
+   * Pages that all connections together read in one turn of the event loop; the others wait for the next ones.
+   * @default 4
+   */
+  readonly pagesPerTurn?: number;
+  /**
    * Milliseconds between two heartbeats that ask plain clients for a confirmation.
    * @default 1_000
    */
@@ -204,6 +209,7 @@ const DEFAULTS: Limits = {
   windowBytes: 1_048_576,
   congestionBytes: 262_144,
   pageMessages: 128,
+  pagesPerTurn: 4,
   pingIntervalMs: 1_000,
   cursorIntervalMs: 200,
   maxWaitingCursors: 100_000,

@@ -1,4 +1,4 @@
-import type { Position } from "@usercast/protocol";
+import type { Position, Ready } from "@usercast/protocol";
 import type { Broker, DeviceCursors, MailboxState } from "./ports.ts";
 import { type Start, stands, startOf } from "./resume.ts";
 
@@ -39,4 +39,13 @@ export async function positionOf({ state, start }: FoundStart, broker: Broker, {
   if (claim?.epoch === epoch && claim.offset === offset) return claim;
   const next = (await broker.read(userId, offset - 1, 1)).entries[0];
   return { epoch, offset, at: next?.offset === offset ? next.at : (next ?? head).at - 1 };
+}
+
+/** What `usercast:ready` says beside the start itself. */
+export function introduce(
+  { userId, device, session = "", secret }: Starter & { readonly session?: string; readonly secret: string },
+  context: { readonly windowMessages: number; readonly maxPayloadBytes: number; readonly broker: Broker },
+): Omit<Ready, "position" | "head" | "read"> {
+  const { windowMessages, maxPayloadBytes, broker } = context;
+  return { userId, secret, device, session, limits: { windowMessages, maxPayloadBytes, idempotencyMs: broker.idempotencyMs } };
 }

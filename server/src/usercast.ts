@@ -24,6 +24,7 @@ import { Registration } from "./registration.ts";
 import { type Outcome, Sender } from "./send.ts";
 import { Target, type TargetContext } from "./target.ts";
 import { type MessageTrace, traceOf } from "./trace.ts";
+import { Turns } from "./turns.ts";
 import { UserSends } from "./user-sends.ts";
 
 /** Whether a user is connected now. */
@@ -164,6 +165,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       ...this.#options,
       broker,
       pushes: this.#pushes,
+      turns: new Turns(this.#options.pagesPerTurn),
       onPresence: (event, userId) => this.#handlers.call(event, userId),
       onConnection: (connection) => this.#handlers.call("connection", describe(connection)),
       onMissed: (connection, missed) => this.#handlers.call("missed", describe(connection), missed),
