@@ -147,7 +147,7 @@ describe("the stream", () => {
   test("tells what was missed, once, and confirms it", async () => {
     const { me, told } = stage.open();
     stage.server.onConnection = (connection) => {
-      connection.accept();
+      connection.accept({ head: stage.server.positionAt(3) });
       connection.missed({ after: 0, before: 4, reason: "trimmed" });
     };
     await until(() => expect(stage.server.last.acks).toEqual([3]));

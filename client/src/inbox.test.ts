@@ -47,6 +47,43 @@ describe("order", () => {
   });
 });
 
+describe("a store that was set back to before what had not settled", () => {
+  test("is told of, and what it gives in the place of that is started", async () => {
+    const { inbox, told, arrive, handle, started, finish, running } = setup();
+    handle("message", running);
+    inbox.begin(readyAt(0));
+    for (const offset of [1, 2, 3]) arrive(offset);
+    finish.get(1)?.();
+    await settled();
+    // It has lost 2 and 3; the place of 1 stands.
+    inbox.begin(readyAt(1, 1));
+    expect(told).toEqual([["missed", "3-2 rewound"]]);
+    expect(arrive(2)).toBe("accepted");
+    expect(started).toEqual([1, 2, 3, 2]);
+    expect(inbox.confirmable).toBe(1);
+    finish.get(2)?.();
+    await settled();
+    expect(inbox.confirmable).toBe(2);
+  });
+
+  test("is found by the times of its messages where it has grown as long again", async () => {
+    const { inbox, told, arrive, handle, started, finish, running } = setup();
+    handle("message", running);
+    inbox.begin(readyAt(0));
+    for (const offset of [1, 2, 3]) arrive(offset);
+    inbox.begin(readyAt(0, 3));
+    expect(arrive(1)).toBe("duplicate");
+    const other = { offset: 2, at: place(2).at + 1 };
+    expect(inbox.message(other, "message", null)).toBe("accepted");
+    expect(arrive(3)).toBe("accepted");
+    expect(told).toEqual([["missed", "3-2 rewound"]]);
+    expect(started).toEqual([1, 2, 3, 2, 3]);
+    finish.get(1)?.();
+    await settled();
+    expect(inbox.confirmable).toBe(1);
+  });
+});
+
 describe("messages without a handler", () => {
   test("hold back later ones until their handler is set, and are then started first", () => {
     const { inbox, arrive, handle, started, note } = setup();

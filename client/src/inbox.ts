@@ -99,7 +99,9 @@ export class Inbox {
     this.#ready = ready;
     this.#received = ready.position.offset;
     this.#reborn = this.#life?.epoch !== ready.position.epoch;
-    if (this.#reborn) this.#beginLife(ready.position);
+    if (this.#life === undefined || this.#reborn) this.#beginLife(ready.position);
+    // Where our place stood, nobody but us knows that we were given more than the log now holds.
+    else if (ready.position.offset === this.#life.position.offset) this.#rewind(this.#life, ready.head.offset);
   }
 
   /** A message arrives on the connection that began last. */
@@ -109,8 +111,13 @@ export class Inbox {
     if (this.#closed) return "duplicate";
     if (life === undefined || this.#ready === undefined) return "gap";
     if (offset <= life.known) {
-      this.#sawUpTo(offset);
-      return "duplicate";
+      // What has not settled is sent again as it was: with another time it is another message.
+      const given = life.unsettled.find((place) => place.offset === offset)?.at;
+      if (given === undefined || given === at) {
+        this.#sawUpTo(offset);
+        return "duplicate";
+      }
+      this.#rewind(life, offset - 1);
     }
     if (after > life.known) return "gap";
     // The server's window keeps below one windowful; twice as much is no accident.
@@ -205,6 +212,18 @@ export class Inbox {
     this.#life = newLife(position);
     this.#received = position.offset;
     this.#parts.onProgress();
+  }
+
+  /**
+   * The store has lost what this page was given behind `through`, though not what had settled here: what comes there now is new. Handlers that
+   * run go on, and what waits for them is started.
+   */
+  #rewind(life: Life, through: number): void {
+    if (through >= life.known) return;
+    const missed: Missed = { after: life.known, before: through + 1, reason: "rewound" };
+    life.known = through;
+    while ((life.unsettled.at(-1)?.offset ?? 0) > through) life.unsettled.pop();
+    this.#parts.lifecycle.tell("missed", missed);
   }
 
   #sawUpTo(offset: number): void {
