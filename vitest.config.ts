@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { MEASURED } from "./scripts/coverage.js";
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -18,6 +19,13 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 20_000,
     setupFiles: [source("scripts/leaks.ts")],
+    coverage: {
+      include: MEASURED.map((folder) => `${folder}/**/*.ts`),
+      // The contract that brokers keep is made of tests, and a declaration has no lines to run.
+      exclude: ["server/src/testing/**", "**/*.test-d.ts", "**/*.d.ts"],
+      reporter: ["text", "json-summary"],
+      skipFull: true,
+    },
     projects: [
       {
         extends: true,

@@ -1,11 +1,13 @@
 // `npm test`: builds, brings what the tests need, runs them, and ends with one line: "N passed, N failed".
-// `--core` leaves out what needs a browser or Python. Further arguments are vitest's own.
+// `--core` leaves out what needs a browser or Python. Further arguments are vitest's own; with any, coverage is not measured,
+// because a part of the tests runs a part of the code.
 import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { coverageLine, coverageOf, readCoverage } from "./coverage.js";
 import { bringPackages } from "./debian.js";
 import { lastLine, summarise } from "./report.js";
 import { endSurvivors, MARK } from "./survivors.js";
@@ -13,11 +15,14 @@ import { endSurvivors, MARK } from "./survivors.js";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const VITEST = fileURLToPath(new URL("vitest.mjs", import.meta.resolve("vitest/package.json")));
 const CORE = "--core";
+const REPORT = "report.json";
+const COVERAGE = "coverage";
 
 /** @typedef {import("./report.js").Summary} Summary */
 
 const vitestArguments = process.argv.slice(2).filter((argument) => argument !== CORE);
 const core = process.argv.includes(CORE);
+const measured = vitestArguments.length === 0;
 
 /** @type {Summary} */
 const unready = { passed: 0, failed: 1, skipped: 0 };
@@ -34,28 +39,42 @@ function build() {
 /** @returns {Promise<Summary>} */
 async function run() {
   const folder = mkdtempSync(join(tmpdir(), "usercast-test-"));
-  const reportFile = join(folder, "report.json");
   const id = randomUUID();
   try {
-    const exitCode = await vitest(reportFile, id);
-    const summary = summarise(readReport(reportFile), exitCode);
+    const exitCode = await vitest(folder, id);
+    const summary = summarise(readReport(join(folder, REPORT)), exitCode);
     const left = await endSurvivors(id);
     for (const { pid, command } of left) console.error(`A process outlived the tests and was killed: ${pid} ${command}`);
-    return { ...summary, failed: summary.failed + left.length };
+    // Where a test failed, vitest measures nothing: what was not reached would only repeat it.
+    const below = measured && summary.failed === 0 ? insufficient(join(folder, COVERAGE)) : 0;
+    return { ...summary, failed: summary.failed + left.length + below };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /**
- * @param {string} reportFile
+ * Says what was measured, and counts the folders of which too little was run.
+ * @param {string} folder where vitest wrote it
+ */
+function insufficient(folder) {
+  const folders = coverageOf(readCoverage(folder));
+  console.log("");
+  for (const coverage of folders) console.log(coverageLine(coverage));
+  return folders.filter(({ isEnough }) => !isEnough).length;
+}
+
+/**
+ * @param {string} folder where it writes what it found
  * @param {string} id what every process of this run can be told by
  * @returns {Promise<number>} its exit code; 1 where a signal ended it
  */
-function vitest(reportFile, id) {
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`];
+function vitest(folder, id) {
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${join(folder, REPORT)}`];
   const projects = core ? ["--project=core", "--project=scripts"] : [];
-  const child = spawn(process.execPath, [VITEST, "run", ...reporters, ...projects, ...vitestArguments], {
+  const coverage = ["--coverage", "--coverage.reporter=json-summary", `--coverage.reportsDirectory=${join(folder, COVERAGE)}`];
+  const options = [...reporters, ...projects, ...(measured ? coverage : []), ...vitestArguments];
+  const child = spawn(process.execPath, [VITEST, "run", ...options], {
     cwd: ROOT,
     stdio: "inherit",
     env: { ...process.env, [MARK]: id },
