@@ -17,6 +17,14 @@ const missing = (names: readonly string[], path: string): readonly string[] => {
   return names.filter((name) => !known.has(name));
 };
 
+/** Every option of the library and the SDK. */
+const optionNames = (): readonly string[] =>
+  publicOptions().flatMap(({ members }) =>
+    members.flatMap((member) =>
+      member.type === "TSPropertySignature" && member.key.type === "Identifier" ? [member.key.name] : [],
+    ),
+  );
+
 describe("docs/errors.md", () => {
   // | `CODE` | 400 | no | … |
   const rows = [...page("docs/errors.md").matchAll(/^\| *`([A-Z_]+)` *\| *(\d{3}) *\| *(yes|no) *\|/gm)].map(
@@ -37,11 +45,7 @@ describe("docs/configuration.md", () => {
   const PAGE = "docs/configuration.md";
 
   it("names every option of the library and the SDK", () => {
-    const options = publicOptions().flatMap(({ members }) =>
-      members.flatMap((member) =>
-        member.type === "TSPropertySignature" && member.key.type === "Identifier" ? [member.key.name] : [],
-      ),
-    );
+    const options = optionNames();
     expect(options).toContain("maxPayloadBytes");
     expect(missing(options, PAGE)).toEqual([]);
   });
@@ -73,22 +77,84 @@ describe("docs/protocol.md", () => {
   });
 });
 
+describe("ARCHITECTURE.md", () => {
+  const PAGE = "ARCHITECTURE.md";
+  const table = page(PAGE).split("## What bounds what")[1]?.split("\n## ")[0] ?? "";
+  // | What grows | `option`, `another` | … |
+  const bounds = [...table.matchAll(/^\|[^|]+\|([^|]+)\|/gm)].map(([, bound]) => bound).join();
+
+  it("names only files that are there", () => {
+    const files = textFiles().map(({ path }) => `/${path}`);
+    const written = [...named(PAGE)].filter((name) => /^[\w./-]+\.[jt]s$/.test(name));
+    expect(written.length).toBeGreaterThan(0);
+    expect(written.filter((name) => !files.some((path) => path.endsWith(`/${name}`)))).toEqual([]);
+  });
+
+  it("bounds things by options that are there", () => {
+    const known = new Set<string>([...optionNames(), ...SETTING_NAMES]);
+    const written = [...bounds.matchAll(/`([a-z]+(?:[A-Z][a-z]+)+)`/g)].map(([, name = ""]) => name);
+    expect(written.length).toBeGreaterThan(0);
+    expect(written.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it("has a row for every option that bounds something", () => {
+    expect(optionNames().filter((name) => /^max[A-Z]/.test(name) && !bounds.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe("README.md", () => {
+  // | 1. Accepted means kept | … | [contract](…), [kills](…) |
+  const guarantees = [...page("README.md").matchAll(/^\| \d+\. (.*?) \|.*\| (.*?) \|$/gm)].map(([, name, heldBy = ""]) => ({
+    name,
+    tests: [...heldBy.matchAll(/\]\(([^)]+)\)/g)].map(([, path = ""]) => path),
+    // A dash stands for what there is no promise of yet.
+    isPromised: heldBy !== "–",
+  }));
+
+  it("names tests that hold each guarantee", () => {
+    expect(guarantees.length).toBeGreaterThan(0);
+    const isTest = (path: string) =>
+      /\.test\.ts$|^server\/src\/testing\/contract\//.test(path) && /\b(?:it|test)\b/.test(page(path));
+    const unheld = guarantees.filter(({ tests, isPromised }) => isPromised && (tests.length === 0 || !tests.every(isTest)));
+    expect(unheld).toEqual([]);
+  });
+});
+
 describe("every page", () => {
   it("is there", () => {
     const pages = ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "docs/protocol", "docs/errors", "docs/configuration"];
     expect([...pages.map((name) => `${name}.md`), "LICENSE"].filter((path) => page(path) === "")).toEqual([]);
   });
 
+  const pages = textFiles().filter(({ path }) => path.endsWith(".md"));
+  const links = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].map(([, link = "", anchor]) => ({
+      target: link === "" ? path : posix.join(posix.dirname(path), link),
+      written: `${path}: ${link}${anchor === undefined ? "" : `#${anchor}`}`,
+      anchor,
+    })),
+  );
+
   it("links only to files that are there", () => {
-    const links = textFiles()
-      .filter(({ path }) => path.endsWith(".md"))
-      .flatMap(({ path, text }) =>
-        [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)].map(([, link = ""]) => ({
-          path,
-          link,
-          target: posix.join(posix.dirname(path), link),
-        })),
-      );
-    expect(links.filter(({ target }) => !existsSync(join(ROOT, target))).map(({ path, link }) => `${path}: ${link}`)).toEqual([]);
+    expect(links.filter(({ target }) => !existsSync(join(ROOT, target))).map(({ written }) => written)).toEqual([]);
+  });
+
+  it("links only to headings that are there", () => {
+    const anchorOf = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(" ", "-");
+    const anchorsOf = (path: string) => [...page(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading));
+    const dangling = links.filter(({ target, anchor }) => anchor !== undefined && !anchorsOf(target).includes(anchor));
+    expect(dangling.map(({ written }) => written)).toEqual([]);
+  });
+
+  it("names only commands that are there", () => {
+    const scripts = Object.keys(JSON.parse(read("package.json")).scripts);
+    const commands = pages.flatMap(({ path, text }) =>
+      [...text.matchAll(/\bnpm run ([\w:]+)/g)].map(([, script = ""]) => ({ path, script })),
+    );
+    expect(commands.filter(({ script }) => !scripts.includes(script))).toEqual([]);
   });
 });

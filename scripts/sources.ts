@@ -53,7 +53,7 @@ export const textFiles = (): readonly TextFile[] =>
     .filter((path) => TEXT.test(path))
     .map((path) => ({ path, text: read(path) }));
 
-/** A parsed TypeScript source. */
+/** A parsed source. */
 export class Source implements TextFile {
   readonly path: string;
   readonly text: string;
@@ -113,11 +113,11 @@ export class Source implements TextFile {
   }
 }
 
-/** The parsed TypeScript sources below the given folders. */
+/** The parsed TypeScript and JavaScript sources below the given folders. */
 export const sourcesIn = (...folders: readonly string[]): readonly Source[] =>
   folders
     .flatMap(walk)
-    .filter((path) => path.endsWith(".ts"))
+    .filter((path) => /\.[jt]s$/.test(path))
     .map((path) => new Source(path));
 
 /** A `package.json`, as far as these tests care. */
