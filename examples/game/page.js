@@ -49,7 +49,8 @@ function noteOf(game, isMyTurn) {
   if (client.status !== "online") return "No connection. Your turns wait here until it is back.";
   if (isMyTurn) return boardOf(game).isOver ? "Pick a column to begin the next game." : `${friend} sees where you point.`;
   if (sent.message) return `Your turn was not sent. ${sent.message}`;
-  return sent.state === "delivered" ? `${friend}’s window has your turn.` : `Your turn is kept until ${friend} is here.`;
+  const isThere = sent.state === "delivered" || sent.state === "read";
+  return isThere ? `${friend}’s window has your turn.` : `Your turn is kept until ${friend} is here.`;
 }
 
 let pointer = null; // where it is now; null beside the board
