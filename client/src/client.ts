@@ -170,6 +170,7 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     const { options, applicationAuth, deviceId, session, positions } = this.#parts;
     const { auth, hint } = await credentials(applicationAuth, options.token);
     const position = positions.bring(options.userId ?? hint);
+    if (position !== undefined) this.#inbox.brought(position);
     const usercast: Hello = { v: PROTOCOL_VERSION, device: deviceId, session: session.id, ...(position && { position }) };
     return { ...auth, usercast };
   }

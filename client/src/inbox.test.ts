@@ -55,6 +55,7 @@ describe("a store that was set back to before what had not settled", () => {
     for (const offset of [1, 2, 3]) arrive(offset);
     finish.get(1)?.();
     await settled();
+    inbox.brought(place(1));
     // It has lost 2 and 3; the place of 1 stands.
     inbox.begin(readyAt(1, 1));
     expect(told).toEqual([["missed", "3-2 rewound"]]);
@@ -71,6 +72,7 @@ describe("a store that was set back to before what had not settled", () => {
     handle("message", running);
     inbox.begin(readyAt(0));
     for (const offset of [1, 2, 3]) arrive(offset);
+    inbox.brought(place(0));
     inbox.begin(readyAt(0, 3));
     expect(arrive(1)).toBe("duplicate");
     const other = { offset: 2, at: place(2).at + 1 };
@@ -81,6 +83,40 @@ describe("a store that was set back to before what had not settled", () => {
     finish.get(1)?.();
     await settled();
     expect(inbox.confirmable).toBe(1);
+  });
+
+  test("is found also where a handler settles between the dial and the start", async () => {
+    for (const head of [1, 3]) {
+      const { inbox, told, arrive, handle, started, finish, running } = setup();
+      handle("message", running);
+      inbox.begin(readyAt(0));
+      for (const offset of [1, 2, 3]) arrive(offset);
+      finish.get(1)?.();
+      await settled();
+      inbox.brought(place(1));
+      finish.get(2)?.();
+      await settled();
+      expect(inbox.position).toEqual(place(2));
+      inbox.begin(readyAt(1, head));
+      expect(inbox.message({ offset: 2, at: place(2).at + 1 }, "message", null)).toBe("accepted");
+      expect(told).toEqual([["missed", "3-2 rewound"]]);
+      expect(started).toEqual([1, 2, 3, 2]);
+      expect([inbox.confirmable, inbox.position]).toEqual([1, place(1)]);
+    }
+  });
+
+  test("is not suspected where what settled meanwhile comes again as it was", async () => {
+    const { inbox, told, arrive, handle, started, finish, running } = setup();
+    handle("message", running);
+    inbox.begin(readyAt(0));
+    for (const offset of [1, 2]) arrive(offset);
+    inbox.brought(place(0));
+    for (const offset of [1, 2]) finish.get(offset)?.();
+    await settled();
+    inbox.begin(readyAt(0, 2));
+    expect([arrive(1), arrive(2), arrive(3)]).toEqual(["duplicate", "duplicate", "accepted"]);
+    expect([told, started]).toEqual([[], [1, 2, 3]]);
+    expect(inbox.confirmable).toBe(2);
   });
 });
 

@@ -15,6 +15,8 @@ interface Life {
   position: Position;
   /** What is above `settled`, in order of offset. */
   readonly unsettled: Place[];
+  /** What has settled after its place was brought to a server, which will send it again. */
+  settledSince: Place[];
 }
 
 interface Place {
@@ -71,6 +73,8 @@ export class Inbox {
 
   /** The newest offset that this connection was sent, or began at: more must not be confirmed on it. */
   #received = 0;
+  /** The offset of the place that was brought to it. */
+  #brought: number | undefined;
   #ready: Pick<Ready, "position" | "head" | "limits"> | undefined;
   /** Whether this connection began a new life of the mailbox. */
   #reborn = false;
@@ -94,6 +98,11 @@ export class Inbox {
     return Math.min(this.#life?.settled ?? 0, this.#received);
   }
 
+  /** A place is brought to a server: what is above it will be sent again, also what settles meanwhile. */
+  brought({ offset }: Position): void {
+    this.#brought = this.#received = offset;
+  }
+
   /** A connection begins. */
   begin(ready: Pick<Ready, "position" | "head" | "limits">): void {
     this.#ready = ready;
@@ -101,7 +110,7 @@ export class Inbox {
     this.#reborn = this.#life?.epoch !== ready.position.epoch;
     if (this.#life === undefined || this.#reborn) this.#beginLife(ready.position);
     // Where our place stood, nobody but us knows that we were given more than the log now holds.
-    else if (ready.position.offset === this.#life.position.offset) this.#rewind(this.#life, ready.head.offset);
+    else if (ready.position.offset === this.#brought) this.#rewind(this.#life, ready.head.offset);
   }
 
   /** A message arrives on the connection that began last. */
@@ -111,8 +120,8 @@ export class Inbox {
     if (this.#closed) return "duplicate";
     if (life === undefined || this.#ready === undefined) return "gap";
     if (offset <= life.known) {
-      // What has not settled is sent again as it was: with another time it is another message.
-      const given = life.unsettled.find((place) => place.offset === offset)?.at;
+      // What is sent again is as it was: with another time it is another message.
+      const given = [...life.settledSince, ...life.unsettled].find((place) => place.offset === offset)?.at;
       if (given === undefined || given === at) {
         this.#sawUpTo(offset);
         return "duplicate";
@@ -215,20 +224,26 @@ export class Inbox {
   }
 
   /**
-   * The store has lost what this page was given behind `through`, though not what had settled here: what comes there now is new. Handlers that
-   * run go on, and what waits for them is started.
+   * The store has lost what this page was given behind `through`: what comes there now is new. Handlers that run go on, and what
+   * waits for them is started.
    */
   #rewind(life: Life, through: number): void {
     if (through >= life.known) return;
     const missed: Missed = { after: life.known, before: through + 1, reason: "rewound" };
     life.known = through;
+    life.settledSince = [];
     while ((life.unsettled.at(-1)?.offset ?? 0) > through) life.unsettled.pop();
+    if (life.settled > through && this.#ready !== undefined) {
+      life.settled = through;
+      life.position = this.#ready.position;
+    }
     this.#parts.lifecycle.tell("missed", missed);
   }
 
   #sawUpTo(offset: number): void {
     if (offset <= this.#received) return;
     this.#received = offset;
+    if (this.#life !== undefined) this.#life.settledSince = this.#life.settledSince.filter((place) => place.offset > offset);
     this.#parts.onProgress();
   }
 
@@ -293,6 +308,7 @@ export class Inbox {
     let moved = false;
     for (let first = life.unsettled[0]; first?.settled; first = life.unsettled[0]) {
       life.unsettled.shift();
+      if (first.offset > this.#received) life.settledSince.push(first);
       life.settled = first.offset;
       if (first.at !== undefined) life.position = { epoch: life.epoch, offset: first.offset, at: first.at };
       moved = true;
@@ -307,4 +323,5 @@ const newLife = (position: Position): Life => ({
   settled: position.offset,
   position,
   unsettled: [],
+  settledSince: [],
 });
