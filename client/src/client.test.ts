@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { fast, Stage, until } from "../test/stage.ts";
 import { connect } from "./connect.ts";
 import type { MessageInfo } from "./events.ts";
+import { memoryStorage } from "./storage.ts";
 
 const stage = new Stage();
 
@@ -18,6 +19,23 @@ describe("connecting", () => {
     expect(stage.server.last.auth).toMatchObject({ token: "t", usercast: { v: 1, device: "phone" } });
     expect(me.userId).toBe("ana");
     expect(states).toEqual(["online"]);
+  });
+
+  test("says of itself what the server has to know", async () => {
+    const memory = { local: memoryStorage(), session: memoryStorage() };
+    const hellos: unknown[] = [];
+    for (const options of [{}, { deviceId: "phone" }, { storage: memory }, { storage: memory, readReceipts: false }]) {
+      const { me } = stage.open(options);
+      await until(() => expect(me.status).toBe("online"));
+      const { transient, readReceipts } = stage.server.last.auth.usercast ?? {};
+      hellos.push([transient, readReceipts]);
+    }
+    expect(hellos).toEqual([
+      [true, undefined],
+      [undefined, undefined],
+      [undefined, undefined],
+      [undefined, false],
+    ]);
   });
 
   test("hands a message to its handlers with its place", async () => {
@@ -185,15 +203,9 @@ describe("being sent away", () => {
 describe("sending", () => {
   test("ends with the server's answer", async () => {
     const { me } = stage.open();
-    stage.server.onSend = (_, answer) => answer({ ok: true, state: "pushed" });
-    const receipt = await me.to("bo").emit("message", { text: "hi" });
-    expect(receipt).toEqual({ to: "bo", key: stage.server.sends[0]?.key, state: "pushed" });
-    expect(stage.server.sends).toEqual([{ to: "bo", event: "message", data: { text: "hi" }, key: receipt.key }]);
-    const receipts: unknown[] = [];
-    me.lifecycle.on("receipt", (notice) => receipts.push(notice));
-    const notice = { to: "bo", key: receipt.key, state: "delivered" };
-    stage.server.last.socket.emit(EVENTS.receipt, stage.server.last.secret, notice);
-    await until(() => expect(receipts).toEqual([notice]));
+    const { to, key, state } = await me.to("bo").emit("message", { text: "hi" });
+    expect({ to, key, state }).toEqual({ to: "bo", key: stage.server.sends[0]?.key, state: "accepted" });
+    expect(stage.server.sends).toEqual([{ to: "bo", event: "message", data: { text: "hi" }, key }]);
   });
 
   test("is repeated with one key when the connection breaks before the answer, in the old order", async () => {

@@ -2,8 +2,6 @@ import {
   type Closing,
   EVENTS,
   type Hello,
-  isErrorCode,
-  isRecord,
   type MessageMeta,
   type Missed,
   type Position,
@@ -14,10 +12,11 @@ import {
   UsercastError,
 } from "@usercast/protocol";
 import type { Socket } from "socket.io-client";
+import { type AnswerHandler, Answers } from "./answers.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import { Confirmations } from "./confirmations.ts";
 import { Dialer } from "./dialer.ts";
-import type { DataOf, DefaultEvents, EventMap, EventName, Handler } from "./events.ts";
+import type { AnswerOf, DataOf, DefaultEvents, EventMap, EventName, Handler } from "./events.ts";
 import { type ApplicationAuth, credentials } from "./handshake.ts";
 import { Inbox } from "./inbox.ts";
 import { Lifecycle, type Status } from "./lifecycle.ts";
@@ -25,7 +24,10 @@ import { Listeners } from "./listeners.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import type { PositionStore } from "./position-store.ts";
-import type { Session } from "./session.ts";
+import { Reading } from "./reading.ts";
+import { Receipts } from "./receipts.ts";
+import { errorIn } from "./refusal.ts";
+import type { Device, Session } from "./session.ts";
 import { Stream, type StreamListener } from "./stream.ts";
 import { Target } from "./target.ts";
 
@@ -35,13 +37,16 @@ export interface ClientParts {
   readonly options: ResolvedOptions;
   /** What the application wants in the handshake itself. */
   readonly applicationAuth: ApplicationAuth;
-  readonly deviceId: string;
+  readonly device: Device;
   readonly session: Session;
   readonly positions: PositionStore;
   readonly clock: Clock;
   /** Lets go of what was taken for this client. */
   readonly onClose: () => void;
 }
+
+/** How long a client that leaves waits for the server to have heard its last words. */
+const FAREWELL_MS = 1_000;
 
 /**
  * One user's end of Usercast: handlers for what arrives, targets for what is sent. Made by `connect()`.
@@ -58,6 +63,9 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
   readonly #handlers = new Listeners<Handler>();
   readonly #inbox: Inbox;
   readonly #outbox: Outbox;
+  readonly #receipts: Receipts;
+  readonly #reading: Reading;
+  readonly #answers: Answers;
   readonly #confirmations: Confirmations;
   readonly #stream: Stream;
   readonly #dialer: Dialer;
@@ -69,22 +77,23 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     const { socket, options, clock, positions } = parts;
     this.#parts = parts;
     this.socket = socket;
-    this.deviceId = parts.deviceId;
+    this.deviceId = parts.device.id;
     this.#userId = options.userId;
-    this.#inbox = new Inbox({
-      clock,
-      lifecycle: this.lifecycle,
-      handlers: this.#handlers,
-      handlerTimeoutMs: options.handlerTimeoutMs,
-      handlerWaitMs: options.handlerWaitMs,
-      onProgress: () => this.#progress(),
-    });
+    const common = { ...options, clock, lifecycle: this.lifecycle };
+    this.#inbox = new Inbox({ ...common, handlers: this.#handlers, onProgress: () => this.#progress() });
     if (positions.position !== undefined) this.#inbox.restore(positions.position);
-    this.#outbox = new Outbox(clock, options);
-    this.#stream = new Stream(socket, parts.session.id, this.#listener());
-    this.#confirmations = new Confirmations(clock, options.ackIntervalMs, (offset, answered) =>
-      this.#stream.confirm(offset, answered),
+    this.#receipts = new Receipts(common);
+    this.#outbox = new Outbox({
+      ...common,
+      onAccepted: ({ request }, { state, receipts }) => this.#receipts.accepted(request, state, receipts === true),
+    });
+    this.#reading = new Reading(
+      { ...common, send: (offset, answered) => this.#request(EVENTS.read, offset, answered) },
+      positions.position?.epoch,
     );
+    this.#answers = new Answers(common);
+    this.#stream = new Stream(socket, parts.session.id, this.#listener());
+    this.#confirmations = new Confirmations(clock, options.ackIntervalMs, (offset, answered) => this.#confirm(offset, answered));
     this.#dialer = new Dialer({
       socket,
       clock,
@@ -126,6 +135,31 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     this.#handlers.remove(event, handler as Handler | undefined);
   }
 
+  /**
+   * Answers questions of an event: with what the handler returns, or what that resolves to. There is one handler per event,
+   * because a question has one answer: the newest takes the place of the one before. The answer of this call removes it.
+   */
+  answer<Event extends EventName<Incoming>>(
+    event: Event,
+    handler: AnswerHandler<DataOf<Incoming, Event>, AnswerOf<Incoming, Event>>,
+  ): () => void {
+    return this.#answers.set(event, handler as AnswerHandler);
+  }
+
+  /** How far the user has read, on this page or elsewhere, as far as is known here. */
+  get readOffset(): number {
+    return this.#reading.offset;
+  }
+
+  /**
+   * Says that the user has read everything up to `offset`, or up to the newest message known here where that is less. Kept until the
+   * server knows it, unless the mailbox begins a new life.
+   * @throws UsercastError `INVALID_POSITION`
+   */
+  markRead(offset: number): void {
+    this.#reading.mark(offset, this.#inbox.newest);
+  }
+
   /** Another user, as someone to send to. Never throws: what is wrong with the id is told by the send. */
   to(user: string | number): Target<Outgoing> {
     return new Target(
@@ -142,20 +176,26 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const disconnect = (): unknown => this.socket.disconnect();
-    // Servers drop what comes together with a disconnect, so the last confirmation is answered first.
-    const waits = this.#confirmations.flush(disconnect);
+    let waits = 1;
+    const leave = (): void => {
+      waits -= 1;
+      if (waits === 0) this.socket.disconnect();
+    };
+    // Servers drop what comes together with a disconnect, so the last confirmation and mark are answered first.
+    if (this.#confirmations.flush(leave)) waits += 1;
+    if (this.#reading.flush(leave)) waits += 1;
     this.#inbox.close();
     this.#outbox.close(new UsercastError("CLIENT_CLOSED"));
     this.#dialer.close();
     this.#stream.close();
     this.#parts.onClose();
-    if (!waits) disconnect();
+    leave();
   }
 
   /** The page goes, perhaps to come back: what has settled must not come again. */
   pageHidden(): void {
     this.#confirmations.flush();
+    this.#reading.flush();
     this.#parts.session.putBack();
   }
 
@@ -167,11 +207,18 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
   }
 
   async #auth(): Promise<object> {
-    const { options, applicationAuth, deviceId, session, positions } = this.#parts;
+    const { options, applicationAuth, device, session, positions } = this.#parts;
     const { auth, hint } = await credentials(applicationAuth, options.token);
     const position = positions.bring(options.userId ?? hint);
     if (position !== undefined) this.#inbox.brought(position);
-    const usercast: Hello = { v: PROTOCOL_VERSION, device: deviceId, session: session.id, ...(position && { position }) };
+    const usercast: Hello = {
+      v: PROTOCOL_VERSION,
+      device: device.id,
+      session: session.id,
+      ...(position && { position }),
+      ...(device.transient && { transient: true }),
+      ...(!options.readReceipts && { readReceipts: false }),
+    };
     return { ...auth, usercast };
   }
 
@@ -182,14 +229,13 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
       const detail = "The server has not accepted this connection as a user's.";
       this.lifecycle.tell("error", new UsercastError("NOT_REGISTERED", detail));
     });
-    const { userId, token, registerEvent, answerTimeoutMs } = options;
+    const { userId, token, registerEvent } = options;
     if (userId === undefined || token !== undefined) return;
     // Without an answer the timer above reports.
-    this.socket.timeout(answerTimeoutMs).emit(registerEvent, userId, (failure: unknown, answer: unknown) => {
-      if (failure || this.#stream.isReady || !isRecord(answer) || answer["ok"] !== false) return;
+    this.#request(registerEvent, userId, (answer) => {
+      const error = errorIn(answer, "AUTHENTICATION_FAILED");
+      if (error === undefined || this.#stream.isReady) return;
       this.#readyTimer?.();
-      const { code, message } = isRecord(answer["error"]) ? answer["error"] : {};
-      const error = new UsercastError(isErrorCode(code) ? code : "AUTHENTICATION_FAILED", String(message));
       this.lifecycle.tell("error", error);
       if (error.retryable) this.#dialer.redial("refused");
     });
@@ -198,8 +244,12 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
   #disconnected(): void {
     this.#readyTimer?.();
     this.#confirmations.end();
+    this.#reading.end();
+    this.#receipts.offline();
     this.#outbox.offline();
     this.#stream.end();
+    // Last, because this tells handlers of the application's.
+    this.#answers.end();
   }
 
   #listener(): StreamListener {
@@ -209,7 +259,10 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
       message: (meta, event, data) => this.#message(meta, event, data),
       signal: (from, event, data) => this.#inbox.signal(from, event, data),
       missed: (missed: Missed) => this.#inbox.missed(missed),
-      receipt: (receipt: ReceiptNotice) => lifecycle.tell("receipt", receipt),
+      receipt: (receipt: ReceiptNotice) => this.#receipts.heard(receipt),
+      read: (offset) => this.#reading.heard(offset),
+      question: (question, event, data, acknowledge) => this.#answers.ask(question, event, data, acknowledge),
+      cancelled: ({ id }) => this.#answers.cancelled(id),
       closing: (closing: Closing) => {
         // Nothing of ours comes on this connection any more, even where the application keeps its socket open.
         if (this.#stream.isReady) this.#disconnected();
@@ -221,9 +274,9 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
 
   #ready({ secret: _secret, ...ready }: Ready): void {
     this.#readyTimer?.();
-    const { positions, options } = this.#parts;
+    const { positions } = this.#parts;
     const owner = positions.isFor(ready.userId);
-    if (owner !== "same") this.#inbox.clear();
+    if (owner !== "same") for (const part of [this.#inbox, this.#reading, this.#receipts]) part.clear();
     if (owner === "misled") {
       // The server has taken another user's place for a lost mailbox and chosen a start by it.
       this.#dialer.redial("mistaken");
@@ -232,18 +285,30 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     this.#userId = ready.userId;
     this.#confirmations.begin(ready.position.offset, ready.limits.windowMessages);
     this.#inbox.begin(ready);
+    this.#reading.begin(ready);
+    this.#answers.begin(ready.limits.maxPayloadBytes);
     // The last confirmation of the connection before may have been lost with it.
-    if (ready.position.offset > 0) this.#stream.confirm(ready.position.offset);
+    if (ready.position.offset > 0) this.#confirm(ready.position.offset);
     // Also where nothing moved: who we are thought to be may have another name in this token.
     positions.keep(ready.userId, this.#inbox.position ?? ready.position);
     this.#dialer.accepted();
     this.lifecycle.tell("ready", ready);
     if (!this.#stream.isReady) return; // a listener has closed the client
-    this.#outbox.online((request, answered) => {
-      this.socket
-        .timeout(options.answerTimeoutMs)
-        .emit(EVENTS.send, request, (failure: unknown, answer: unknown) => answered(failure ? undefined : answer));
-    }, ready.limits.maxPayloadBytes);
+    this.#outbox.online((request, answered) => this.#request(EVENTS.send, request, answered), ready.limits);
+    this.#receipts.online((requests, answered) => this.#request(EVENTS.state, requests, answered), ready.limits.idempotencyMs);
+    this.#reading.tell();
+  }
+
+  #confirm(offset: number, answered?: () => void): void {
+    if (answered === undefined) this.socket.emit(EVENTS.ack, offset);
+    else this.#request(EVENTS.ack, offset, answered);
+  }
+
+  /** Asks the server; `answered` is called with nothing where no answer came in time, or the connection has gone. */
+  #request(event: string, payload: unknown, answered: (answer?: unknown) => void): void {
+    this.socket
+      .timeout(this.#closed ? FAREWELL_MS : this.#parts.options.answerTimeoutMs)
+      .emit(event, payload, (failure: unknown, answer: unknown) => answered(failure ? undefined : answer));
   }
 
   #message(meta: MessageMeta, event: string, data: unknown): void {

@@ -5,6 +5,8 @@ export type CancelTimer = () => void;
 export interface Clock {
   /** Milliseconds from some fixed moment; never jumps back. */
   now(): number;
+  /** Milliseconds since 1970, also of the time that the machine sleeps; may be corrected. */
+  wall(): number;
   /** Runs `task` once after `ms` milliseconds. */
   after(ms: number, task: () => void): CancelTimer;
 }
@@ -15,6 +17,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The clock of the machine; it does not follow corrections of the wall clock, which would release held messages early. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wall: () => Date.now(),
   after(ms, task) {
     const timer = setTimeout(task, Math.min(Math.max(ms, 0), MAX_TIMER_MS));
     return () => clearTimeout(timer);

@@ -6,8 +6,8 @@ import type { DefaultEvents, EventMap } from "./events.ts";
 import type { ApplicationAuth } from "./handshake.ts";
 import { type ConnectOptions, resolveOptions } from "./options.ts";
 import { PositionStore } from "./position-store.ts";
-import { deviceIdOf, Session } from "./session.ts";
-import { claimKey, lenient, pageStorage } from "./storage.ts";
+import { deviceIn, Session } from "./session.ts";
+import { claimKey, lenient, memoryStorage, pageStorage } from "./storage.ts";
 
 /**
  * Connects to a server that runs Usercast, as one user. Dials after the current task, so that handlers can be set first.
@@ -27,9 +27,10 @@ export function connect<Incoming extends EventMap<Incoming> = DefaultEvents, Out
   options: ConnectOptions = {},
 ): Client<Incoming, Outgoing> {
   const resolved = resolveOptions(options);
+  const { deviceId } = resolved;
   const { socket, applicationAuth } = socketOf(urlOrSocket, options);
   const local = options.storage?.local ?? pageStorage("localStorage");
-  const session = options.storage?.session ?? pageStorage("sessionStorage");
+  const session = options.storage?.session ?? pageStorage("sessionStorage") ?? memoryStorage();
   // The user cannot be part of the key where only a token tells who it is; the stored position says whose it is.
   const { key, release } = claimKey(session, addressOf(socket) + (resolved.userId === undefined ? "" : `|${resolved.userId}`));
   const kept = lenient(session);
@@ -42,7 +43,7 @@ export function connect<Incoming extends EventMap<Incoming> = DefaultEvents, Out
     socket,
     options: resolved,
     applicationAuth,
-    deviceId: resolved.deviceId ?? deviceIdOf(lenient(local)),
+    device: deviceId === undefined ? deviceIn(local && lenient(local)) : { id: deviceId, transient: false },
     session: page,
     positions: new PositionStore(kept, `usercast:position:${key}`),
     clock: systemClock,

@@ -48,7 +48,7 @@ describe("the stream", () => {
     await until(() => expect(stage.server.connections.length).toBe(1));
     const { last } = stage.server;
     const place = { epoch: "forged", offset: 0, at: 0 };
-    const limits = { windowMessages: 1, maxPayloadBytes: 1 };
+    const limits = { windowMessages: 1, maxPayloadBytes: 1, idempotencyMs: 1 };
     const forged = {
       userId: "mallory",
       secret: "forged",

@@ -27,6 +27,16 @@ export type DataArgs<Events, Event> = Event extends keyof Events
 /** The data a handler of an event is given; an event without data brings `null`. */
 export type DataOf<Events, Event> = DataArgs<Events, Event> extends readonly [] ? null : DataArgs<Events, Event>[0];
 
+/** What a handler has to answer a question with: what the event's function returns, if that says anything. */
+export type AnswerOf<Events, Event> = Event extends keyof Events
+  ? Events[Event] extends (...args: never) => infer Answer
+    ? // biome-ignore lint/suspicious/noConfusingVoidType: it is what the functions of an event map mostly return.
+      [Answer] extends [void]
+      ? unknown
+      : Answer
+    : never
+  : never;
+
 /** What accompanies a message: it is stored, comes in order, and is confirmed when its handlers have settled. */
 export interface MessageInfo {
   readonly volatile: false;

@@ -93,6 +93,11 @@ export class Inbox {
     return this.#life?.position;
   }
 
+  /** The newest offset that is known to exist; no bound where nothing is known. */
+  get newest(): number {
+    return this.#life === undefined ? Number.POSITIVE_INFINITY : Math.max(this.#life.known, this.#ready?.head.offset ?? 0);
+  }
+
   /** Up to where this connection may be told that everything has settled. */
   get confirmable(): number {
     return Math.min(this.#life?.settled ?? 0, this.#received);

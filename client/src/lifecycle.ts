@@ -20,6 +20,11 @@ export interface UnhandledMessage {
   readonly info: MessageInfo;
 }
 
+/** How far a user has read. */
+export interface ReadMark {
+  readonly offset: number;
+}
+
 /** What `me.lifecycle.on(…)` tells of. */
 export interface LifecycleEvents {
   status: (status: Status) => void;
@@ -32,8 +37,10 @@ export interface LifecycleEvents {
   unhandled: (message: UnhandledMessage) => void;
   /** The server is about to end the connection, and why. */
   closing: (closing: Closing) => void;
-  /** What became of a message sent by this user, on any of the user's pages. */
+  /** What became of a message sent by this user, on any of the user's pages; each state beyond `accepted` once. */
   receipt: (receipt: ReceiptNotice) => void;
+  /** The user has read everything up to here, on this page or elsewhere; each time that it moves. */
+  read: (read: ReadMark) => void;
 }
 
 type LifecycleListener = (payload: never) => unknown;

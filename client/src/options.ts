@@ -26,14 +26,20 @@ export interface ConnectOptions {
   readonly handlerTimeoutMs?: number;
   /** Milliseconds that a message waits for a handler, and the messages behind it with it. @default 5_000 */
   readonly handlerWaitMs?: number;
-  /** Milliseconds that confirmations are gathered. @default 100 */
+  /** Milliseconds that confirmations, and marks of what was read, are gathered. @default 100 */
   readonly ackIntervalMs?: number;
-  /** Milliseconds that a message to another user is tried, at most a day: as long as servers remember its key. @default 600_000 */
+  /** Milliseconds that a message to another user is tried, at most a day, and no longer than the server remembers its key. @default 600_000 */
   readonly sendTimeoutMs?: number;
   /** Milliseconds to wait for the answer to one try. @default 10_000 */
   readonly answerTimeoutMs?: number;
   /** Messages to other users that wait to be accepted, at most. @default 1_000 */
   readonly maxOutbox?: number;
+  /** Messages to other users followed for their receipts, at most; beyond it the oldest is no longer followed. @default 1_000 */
+  readonly maxFollowed?: number;
+  /** Questions answered at the same time, at most; the server is told `OVERLOADED` of more. @default 100 */
+  readonly maxQuestions?: number;
+  /** `false` where this user neither tells senders what was read here, nor is told what others have read. @default true */
+  readonly readReceipts?: boolean;
   /** Milliseconds after which a connection that was not accepted as a user's is reported as an `error`. @default 10_000 */
   readonly readyTimeoutMs?: number;
   /** For Socket.IO's `io(url, …)`. @default {} */
@@ -45,10 +51,11 @@ const NUMBERS = {
   handlerTimeoutMs: [30_000, 1, 86_400_000],
   handlerWaitMs: [5_000, 0, 86_400_000],
   ackIntervalMs: [100, 0, 10_000],
-  // Servers keep idempotency keys for a day: a later try could take effect a second time.
   sendTimeoutMs: [600_000, 1, 86_400_000],
   answerTimeoutMs: [10_000, 1, 86_400_000],
   maxOutbox: [1_000, 1, 1_000_000],
+  maxFollowed: [1_000, 1, 1_000_000],
+  maxQuestions: [100, 1, 1_000_000],
   readyTimeoutMs: [10_000, 1, 86_400_000],
 } as const;
 
@@ -60,6 +67,7 @@ export interface ResolvedOptions extends Readonly<Record<NumberOption, number>> 
   readonly userId: string | undefined;
   readonly registerEvent: string;
   readonly deviceId: string | undefined;
+  readonly readReceipts: boolean;
 }
 
 /**
@@ -67,7 +75,7 @@ export interface ResolvedOptions extends Readonly<Record<NumberOption, number>> 
  * @throws UsercastError `INVALID_OPTIONS`, `INVALID_USER_ID` or `INVALID_DEVICE`
  */
 export function resolveOptions(options: ConnectOptions): ResolvedOptions {
-  const { token, userId, deviceId, registerEvent = REGISTER_EVENT } = options;
+  const { token, userId, deviceId, registerEvent = REGISTER_EVENT, readReceipts = true } = options;
   const numbers = Object.entries(NUMBERS).map(([name, [standard, min, max]]) => {
     const value = options[name as NumberOption] ?? standard;
     if (Number.isSafeInteger(value) && value >= min && value <= max) return [name, value];
@@ -77,6 +85,7 @@ export function resolveOptions(options: ConnectOptions): ResolvedOptions {
     ...(Object.fromEntries(numbers) as Record<NumberOption, number>),
     token,
     registerEvent,
+    readReceipts,
     userId: userId === undefined ? undefined : parseUserId(userId),
     deviceId: deviceId === undefined ? undefined : parseDeviceId(deviceId),
   };

@@ -1,19 +1,28 @@
 import { type SendRequest, UsercastError } from "@usercast/protocol";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { FakeClock, settled } from "../test/fake-clock.ts";
-import { Outbox, type SendReceipt } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 
 let clock: FakeClock;
 let outbox: Outbox;
 let asked: { request: SendRequest; answer: (answer?: unknown) => void }[];
-let outcomes: Record<string, SendReceipt | string>;
+let outcomes: Record<string, string>;
 
 const accepted = { ok: true, state: "accepted" };
 const refused = (code: string) => ({ ok: false, error: { code, message: `it is ${code}` } });
-const online = () => outbox.online((request, answer) => asked.push({ request, answer }), 1_000);
+const online = (idempotencyMs = 86_400_000) =>
+  outbox.online((request, answer) => asked.push({ request, answer }), { maxPayloadBytes: 1_000, idempotencyMs });
+const outboxOf = (limits: { maxOutbox: number; sendTimeoutMs?: number }) =>
+  new Outbox({
+    clock,
+    sendTimeoutMs: 60_000,
+    answerTimeoutMs: 10_000,
+    ...limits,
+    onAccepted: ({ request: { to, key } }, { state }) => ({ to, key, state, on: () => () => undefined }),
+  });
 const send = (to: string, key: string, bytes = 10) => {
   outbox.send({ request: { to, key, event: "message", data: key }, bytes }).then(
-    (receipt) => (outcomes[key] = receipt),
+    ({ state }) => (outcomes[key] = state),
     ({ code }) => (outcomes[key] = code),
   );
 };
@@ -25,7 +34,7 @@ const answer = async (index: number, with_?: unknown) => {
 
 beforeEach(() => {
   clock = new FakeClock();
-  outbox = new Outbox(clock, { maxOutbox: 3, sendTimeoutMs: 60_000 });
+  outbox = outboxOf({ maxOutbox: 3 });
   asked = [];
   outcomes = {};
 });
@@ -35,8 +44,8 @@ test("waits for a connection, then resolves with the server's answer", async () 
   expect(asked).toEqual([]);
   online();
   expect(asked[0]?.request).toEqual({ to: "bo", key: "k1", event: "message", data: "k1" });
-  await answer(0, { ok: true, state: "queued" });
-  expect(outcomes).toEqual({ k1: { to: "bo", key: "k1", state: "queued" } });
+  await answer(0, { ok: true, state: "delivered" });
+  expect(outcomes).toEqual({ k1: "delivered" });
   expect(clock.waiting).toBe(0);
 });
 
@@ -145,8 +154,119 @@ test("what is larger than the server takes costs no connection", async () => {
 });
 
 test("asks a bounded number of questions at a time", () => {
-  outbox = new Outbox(clock, { maxOutbox: 100, sendTimeoutMs: 60_000 });
+  outbox = outboxOf({ maxOutbox: 100 });
   online();
   for (let i = 0; i < 50; i++) send(`user-${i}`, `k${i}`);
   expect(asked.length).toBe(16);
+});
+
+describe("a message that may have been accepted is not tried again once its key may be forgotten", () => {
+  // Keys live for half a minute, an answer takes up to ten seconds.
+  const LIFE_MS = 30_000;
+  const RETRY_MS = 20_000;
+
+  test("while there is a connection", async () => {
+    online(LIFE_MS);
+    send("bo", "k1");
+    let answered = 0;
+    while (clock.now() < RETRY_MS) {
+      for (; answered < asked.length; answered++) await answer(answered, refused("UNAVAILABLE"));
+      // The end of all tries, the end of the key's life, and a rest.
+      expect(clock.waiting).toBe(3);
+      clock.advance(250);
+    }
+    await settled();
+    expect(outcomes).toEqual({ k1: "SEND_EXPIRED" });
+    expect(clock.waiting).toBe(0);
+    const tries = asked.length;
+    expect(tries).toBeGreaterThan(2);
+    clock.advance(LIFE_MS);
+    expect(asked).toHaveLength(tries);
+  });
+
+  test("while there is none", async () => {
+    online(LIFE_MS);
+    send("bo", "k1");
+    outbox.offline();
+    await answer(0);
+    clock.advance(RETRY_MS - 1);
+    await settled();
+    expect(outcomes).toEqual({});
+    clock.advance(1);
+    await settled();
+    expect(outcomes).toEqual({ k1: "SEND_EXPIRED" });
+  });
+
+  test("though a late answer to the last try counts", async () => {
+    online(LIFE_MS);
+    send("bo", "k1");
+    send("cy", "k2");
+    clock.advance(RETRY_MS + 1);
+    await answer(0, accepted);
+    await answer(1);
+    expect(outcomes).toEqual({ k1: "accepted", k2: "SEND_EXPIRED" });
+    expect(keys()).toEqual(["k1", "k2"]);
+  });
+
+  test("though what is in flight by then may still be answered", async () => {
+    online(LIFE_MS);
+    send("bo", "k1");
+    await answer(0, refused("UNAVAILABLE"));
+    clock.advance(250);
+    expect(keys()).toEqual(["k1", "k1"]);
+    clock.advance(RETRY_MS);
+    await answer(1, accepted);
+    expect(outcomes).toEqual({ k1: "accepted" });
+    expect(clock.waiting).toBe(0);
+  });
+
+  test("counted from its first try, and not from the call", () => {
+    send("bo", "k1");
+    clock.advance(RETRY_MS + 1);
+    online(LIFE_MS);
+    expect(keys()).toEqual(["k1"]);
+  });
+
+  test("as the last server said", async () => {
+    online(LIFE_MS);
+    send("bo", "k1");
+    outbox.offline();
+    await answer(0);
+    online();
+    await answer(1, refused("UNAVAILABLE"));
+    clock.advance(RETRY_MS);
+    await settled();
+    expect(outcomes).toEqual({});
+    expect(keys()).toEqual(["k1", "k1", "k1"]);
+    outbox.offline();
+    await answer(2);
+    online(LIFE_MS);
+    await settled();
+    expect(outcomes).toEqual({ k1: "SEND_EXPIRED" });
+    expect(asked).toHaveLength(3);
+  });
+
+  test("also where the machine slept and its timers with it", async () => {
+    online(LIFE_MS);
+    send("bo", "k1");
+    outbox.offline();
+    await answer(0);
+    clock.sleep(RETRY_MS);
+    online(LIFE_MS);
+    await settled();
+    expect(outcomes).toEqual({ k1: "SEND_EXPIRED" });
+    expect(keys()).toEqual(["k1"]);
+  });
+
+  test("and where keys live for less than an answer takes, half their life is for tries", async () => {
+    online(1_000);
+    send("bo", "k1");
+    await answer(0, refused("UNAVAILABLE"));
+    clock.advance(250);
+    expect(keys()).toEqual(["k1", "k1"]);
+    await answer(1, refused("UNAVAILABLE"));
+    clock.advance(250);
+    await settled();
+    expect(outcomes).toEqual({ k1: "SEND_EXPIRED" });
+  });
 });

@@ -1,7 +1,7 @@
 import { parseDeviceId } from "@usercast/protocol";
 import { afterEach, expect, test, vi } from "vitest";
 import { PositionStore } from "./position-store.ts";
-import { deviceIdOf, randomId, Session } from "./session.ts";
+import { deviceIn, randomId, Session } from "./session.ts";
 import { claimKey, type KeyValueStorage, lenient, memoryStorage, pageStorage } from "./storage.ts";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -32,15 +32,22 @@ const place = { epoch: "e1", offset: 7, at: 1_007 };
 
 test("a device keeps its id", () => {
   const local = memoryStorage();
-  const id = deviceIdOf(local);
+  const { id } = deviceIn(local);
   expect(parseDeviceId(id)).toBe(id);
-  expect(deviceIdOf(local)).toBe(id);
+  expect(deviceIn(local)).toEqual({ id, transient: false });
 });
 
 test("a stored id that is none of ours is replaced", () => {
   const local = memoryStorage();
   local.setItem("usercast:device", "plain");
-  expect(deviceIdOf(local)).not.toBe("plain");
+  expect(deviceIn(local).id).not.toBe("plain");
+});
+
+test("a device whose id cannot be kept says so", () => {
+  const forgetful = { ...memoryStorage(), setItem: () => undefined };
+  expect(deviceIn(undefined).transient).toBe(true);
+  expect(deviceIn(forgetful).transient).toBe(true);
+  expect(deviceIn(memoryStorage()).transient).toBe(false);
 });
 
 test("ids are fit for use where the page has no crypto", () => {
@@ -72,7 +79,7 @@ test("storage that throws does not stop the page", () => {
   const positions = new PositionStore(storage, "position");
   positions.keep("ana", place);
   expect(positions.bring("ana")).toEqual(place);
-  expect(deviceIdOf(storage)).not.toBe("");
+  expect(deviceIn(storage)).toMatchObject({ transient: true });
 });
 
 test("site data that is blocked is not touched again", () => {
@@ -85,8 +92,8 @@ test("site data that is blocked is not touched again", () => {
     },
   });
   try {
-    expect(pageStorage("localStorage").getItem("key")).toBeNull();
-    expect(pageStorage("sessionStorage").getItem("key")).toBeNull();
+    expect(pageStorage("localStorage")).toBeUndefined();
+    expect(pageStorage("sessionStorage")).toBeUndefined();
   } finally {
     Reflect.deleteProperty(globalThis, "localStorage");
   }

@@ -18,11 +18,18 @@ const readId = (storage: KeyValueStorage, key: string): string | undefined => {
 
 const DEVICE_KEY = "usercast:device";
 
-/** The id of this installation: the stored one, else a new one, which is then stored. */
-export function deviceIdOf(local: KeyValueStorage): string {
-  const id = readId(local, DEVICE_KEY) ?? randomId();
-  local.setItem(DEVICE_KEY, id);
-  return id;
+/** An installation, by its id. */
+export interface Device {
+  readonly id: string;
+  /** Whether the id could not be kept, so that the next page will be another device. */
+  readonly transient: boolean;
+}
+
+/** This installation: the stored id, else a new one, which is then stored where there is a storage. */
+export function deviceIn(local: KeyValueStorage | undefined): Device {
+  const id = (local && readId(local, DEVICE_KEY)) ?? randomId();
+  local?.setItem(DEVICE_KEY, id);
+  return { id, transient: local?.getItem(DEVICE_KEY) !== id };
 }
 
 /**

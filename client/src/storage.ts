@@ -16,21 +16,21 @@ export function memoryStorage(): KeyValueStorage {
 }
 
 /**
- * The page's own storage. Reading the property throws where site data is blocked; outside of a page it is not touched,
+ * The page's own storage, if it has one. Reading the property throws where site data is blocked; outside of a page it is not touched,
  * because Node warns about it.
  */
-export function pageStorage(name: "localStorage" | "sessionStorage"): KeyValueStorage {
+export function pageStorage(name: "localStorage" | "sessionStorage"): KeyValueStorage | undefined {
   try {
-    if (typeof document === "object") return globalThis[name] ?? memoryStorage();
+    if (typeof document === "object") return globalThis[name] ?? undefined;
   } catch {
     // Blocked: the page works without it, and begins anew after a reload.
   }
-  return memoryStorage();
+  return undefined;
 }
 
 /**
- * `storage` without its failures (a full quota, site data that is blocked). What could not be written is found missing after a
- * reload; nobody reads it before.
+ * `storage` without its failures (a full quota, site data that is blocked). What could not be written is found missing when it is
+ * read.
  */
 export function lenient(storage: KeyValueStorage): KeyValueStorage {
   const tried = <T>(call: () => T, otherwise: T): T => {

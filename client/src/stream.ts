@@ -1,4 +1,5 @@
 import {
+  type Cancelled,
   type Closing,
   EVENTS,
   isErrorCode,
@@ -7,11 +8,14 @@ import {
   type MessageMeta,
   type Missed,
   parsePosition,
+  type Question,
   RESERVED_PREFIX,
   type Ready,
+  type ReadyLimits,
   type ReceiptNotice,
 } from "@usercast/protocol";
 import type { Socket } from "socket.io-client";
+import type { Acknowledge } from "./answers.ts";
 import { listen, type SocketHandler } from "./sockets.ts";
 
 /** Told of what the server says on the connection that stands. */
@@ -22,21 +26,25 @@ export interface StreamListener {
   signal(from: string | undefined, event: string, data: unknown): void;
   missed(missed: Missed): void;
   receipt(receipt: ReceiptNotice): void;
+  read(offset: number): void;
+  question(question: Question, event: string, data: unknown, acknowledge: Acknowledge): void;
+  cancelled(cancelled: Cancelled): void;
   closing(closing: Closing): void;
 }
 
-const FAREWELL_MS = 1_000;
+const isLimits = (value: unknown): value is ReadyLimits =>
+  isRecord(value) && ["windowMessages", "maxPayloadBytes", "idempotencyMs"].every((name) => isOffset(value[name]));
 
 const isReady = (value: unknown, ownSession: string): value is Ready => {
   try {
     if (!isRecord(value)) return false;
-    const { userId, secret, session, position, head, limits } = value;
+    const { userId, secret, session, position, head, read, limits } = value;
     // Anything else was relayed by the application from a client that cannot know our session.
     if (session !== ownSession) return false;
     parsePosition(position);
     parsePosition(head);
     // A closing without a secret comes before `ready`, so the empty secret is nobody's.
-    return typeof userId === "string" && typeof secret === "string" && secret !== "" && isRecord(limits);
+    return isOffset(read) && typeof userId === "string" && typeof secret === "string" && secret !== "" && isLimits(limits);
   } catch {
     return false;
   }
@@ -47,6 +55,9 @@ const isMeta = (value: unknown): value is MessageMeta => {
   const { offset, at, after = 0 } = value;
   return isOffset(offset) && isOffset(at) && isOffset(after);
 };
+
+const isQuestion = (value: unknown): value is Question =>
+  isRecord(value) && typeof value["id"] === "string" && isOffset(value["timeoutMs"]);
 
 const isMissed = (value: unknown): value is Missed =>
   isRecord(value) && isOffset(value["after"]) && isOffset(value["before"]) && typeof value["reason"] === "string";
@@ -66,8 +77,7 @@ export class Stream {
     const ours =
       (take: SocketHandler): SocketHandler =>
       (secret, ...rest) => {
-        // Without `ready` the empty secret is expected: a server that refuses us at the door has told us none.
-        if (secret === (this.#secret ?? "")) take(...rest);
+        if (this.isReady && secret === this.#secret) take(...rest);
       };
     this.#unlisten = listen(socket, {
       [EVENTS.ready]: (ready) => {
@@ -77,21 +87,34 @@ export class Stream {
         listener.ready(ready);
       },
       [EVENTS.message]: ours((meta, event, data) => {
-        if (this.isReady && isMeta(meta) && typeof event === "string") listener.message(meta, event, data);
+        if (isMeta(meta) && typeof event === "string") listener.message(meta, event, data);
       }),
       [EVENTS.signal]: ours((meta, event, data) => {
-        if (!this.isReady || !isRecord(meta) || typeof event !== "string") return;
+        if (!isRecord(meta) || typeof event !== "string") return;
         const { from } = meta;
         listener.signal(typeof from === "string" ? from : undefined, event, data);
       }),
       [EVENTS.missed]: ours((missed) => {
-        if (this.isReady && isMissed(missed)) listener.missed(missed);
+        if (isMissed(missed)) listener.missed(missed);
       }),
       [EVENTS.receipt]: ours((receipt) => {
-        if (this.isReady && isRecord(receipt)) listener.receipt(receipt as unknown as ReceiptNotice);
+        if (isRecord(receipt)) listener.receipt(receipt as unknown as ReceiptNotice);
       }),
-      [EVENTS.closing]: ours((closing) => {
-        if (!isRecord(closing)) return;
+      [EVENTS.read]: ours((offset) => {
+        if (isOffset(offset)) listener.read(offset);
+      }),
+      [EVENTS.question]: ours((question, event, data, ...rest) => {
+        // Whatever is between, the acknowledgement is the last.
+        const acknowledge = rest.at(-1);
+        if (!isQuestion(question) || typeof event !== "string" || typeof acknowledge !== "function") return;
+        listener.question(question, event, data, acknowledge as Acknowledge);
+      }),
+      [EVENTS.cancelled]: ours((cancelled) => {
+        if (isRecord(cancelled)) listener.cancelled(cancelled as unknown as Cancelled);
+      }),
+      [EVENTS.closing]: (secret, closing) => {
+        // Without `ready` the empty secret is expected: a server that refuses us at the door has told us none.
+        if (secret !== (this.#secret ?? "") || !isRecord(closing)) return;
         const { code, message, reconnect } = closing;
         // A newer server may know codes that we do not; whether to come back it says apart from them.
         listener.closing({
@@ -99,19 +122,13 @@ export class Stream {
           message: String(message),
           reconnect: reconnect === true,
         });
-      }),
+      },
     });
   }
 
   /** Whether the server has accepted this connection as a user's. */
   get isReady(): boolean {
     return this.#secret !== undefined;
-  }
-
-  /** Confirms to the server; `answered` is called when it has heard it, or has not for a while. */
-  confirm(offset: number, answered?: () => void): void {
-    if (answered === undefined) this.#socket.emit(EVENTS.ack, offset);
-    else this.#socket.timeout(FAREWELL_MS).emit(EVENTS.ack, offset, answered);
   }
 
   /** The connection is gone, and its secret with it. */

@@ -2,7 +2,8 @@ import { type SendRequest, UsercastError } from "@usercast/protocol";
 import { beforeEach, describe, expect, test } from "vitest";
 import { settled } from "../test/fake-clock.ts";
 import type { DefaultEvents } from "./events.ts";
-import type { OutgoingMessage, SendReceipt } from "./outbox.ts";
+import type { OutgoingMessage } from "./outbox.ts";
+import type { Sent } from "./sent.ts";
 import { snapshot } from "./snapshot.ts";
 import { Target } from "./target.ts";
 import { watched } from "./watched.ts";
@@ -10,7 +11,7 @@ import { watched } from "./watched.ts";
 let sent: OutgoingMessage[];
 let signals: SendRequest[];
 let reports: string[];
-let outcome: () => Promise<SendReceipt>;
+let outcome: () => Promise<Sent>;
 
 const to = (user: unknown): Target<DefaultEvents> =>
   new Target(
@@ -29,7 +30,7 @@ beforeEach(() => {
   sent = [];
   signals = [];
   reports = [];
-  outcome = () => Promise.resolve({ to: "bo", key: "k", state: "accepted" });
+  outcome = () => Promise.resolve({ to: "bo", key: "k", state: "accepted", on: () => () => undefined });
 });
 
 describe("a target", () => {

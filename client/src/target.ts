@@ -1,6 +1,7 @@
 import { parseEvent, parseUserId, type SendRequest, UsercastError } from "@usercast/protocol";
 import type { DataArgs, EventName } from "./events.ts";
-import type { OutgoingMessage, SendReceipt } from "./outbox.ts";
+import type { OutgoingMessage } from "./outbox.ts";
+import type { Sent } from "./sent.ts";
 import { randomId } from "./session.ts";
 import { snapshot } from "./snapshot.ts";
 import { watched } from "./watched.ts";
@@ -8,7 +9,7 @@ import { watched } from "./watched.ts";
 /** What a `Target` needs. */
 export interface TargetParts {
   /** Keeps the message until it is accepted. */
-  readonly send: (message: OutgoingMessage) => Promise<SendReceipt>;
+  readonly send: (message: OutgoingMessage) => Promise<Sent>;
   /** Hands a signal over if there is a connection now. */
   readonly signal: (request: SendRequest) => void;
   /** Takes failures nobody waits for. */
@@ -47,12 +48,12 @@ export class Target<Events> {
    * @throws UsercastError (as a rejection) `INVALID_USER_ID`, `INVALID_EVENT`, `RESERVED_EVENT`, `INVALID_DATA`,
    * `TOO_MANY_DATA`, `PAYLOAD_TOO_LARGE`, `OUTBOX_FULL`, `SEND_EXPIRED`, `CLIENT_CLOSED`, or what the server refuses with, such as `FORBIDDEN` or `INVALID_TTL`
    */
-  emit<Event extends EventName<Events>>(event: Event, ...data: DataArgs<Events, Event>): Promise<SendReceipt> {
+  emit<Event extends EventName<Events>>(event: Event, ...data: DataArgs<Events, Event>): Promise<Sent> {
     return watched(this.#emit(event, data), (error) => this.#parts.report(UsercastError.from(error)));
   }
 
   /** Sends a `message`, as in Socket.IO. Fails as `emit` does. */
-  send(...data: SendArgs<Events>): Promise<SendReceipt> {
+  send(...data: SendArgs<Events>): Promise<Sent> {
     return watched(this.#emit("message", data), (error) => this.#parts.report(UsercastError.from(error)));
   }
 
@@ -76,7 +77,7 @@ export class Target<Events> {
   }
 
   // Async, so that what is wrong with the input is a rejection too.
-  async #emit(event: string, args: readonly unknown[]): Promise<SendReceipt> {
+  async #emit(event: string, args: readonly unknown[]): Promise<Sent> {
     const { data, bytes } = snapshot([parseEvent(event), datum(args)]);
     const request = {
       to: parseUserId(this.#to),

@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from "vitest";
-import { connect, type Info, type MessageInfo, type SendReceipt } from "./index.ts";
+import { connect, type Info, type MessageInfo, type SendState, type Sent } from "./index.ts";
 
 // Checked by the type checker alone; nothing here runs.
 
@@ -30,8 +30,8 @@ test("an event map types handlers and sends", () => {
   // @ts-expect-error the data is of another type
   me.on("message", (data: number) => data);
 
-  expectTypeOf(me.to("bo").emit("message", "hi")).toEqualTypeOf<Promise<SendReceipt>>();
-  expectTypeOf(me.to(7).ttl("1h").emit("order:shipped", { id: 1 })).toEqualTypeOf<Promise<SendReceipt>>();
+  expectTypeOf(me.to("bo").emit("message", "hi")).toEqualTypeOf<Promise<Sent>>();
+  expectTypeOf(me.to(7).ttl("1h").emit("order:shipped", { id: 1 })).toEqualTypeOf<Promise<Sent>>();
   expectTypeOf(me.to("bo").volatile.emit("ping")).toEqualTypeOf<void>();
   me.to("bo").send("hi");
   // @ts-expect-error the data is of another type
@@ -77,4 +77,34 @@ test("the lifecycle is typed by its events", () => {
   lifecycle.on("error", ({ code, retryable }) => [code, retryable]);
   // @ts-expect-error there is no such event
   lifecycle.on("online", () => undefined);
+});
+
+test("questions are answered with what the event's function returns", () => {
+  interface Questions {
+    confirm: (order: { id: number }) => boolean;
+    note: (text: string) => void;
+  }
+  const me = connect<Questions>("http://localhost:3000");
+  const off = me.answer("confirm", ({ id }, { signal, timeoutMs }) => {
+    expectTypeOf(signal).toEqualTypeOf<AbortSignal>();
+    return id > timeoutMs;
+  });
+  expectTypeOf(off).toEqualTypeOf<() => void>();
+  me.answer("confirm", async () => true);
+  me.answer("note", (text) => text.length);
+  // @ts-expect-error the answer is of another type
+  me.answer("confirm", () => "yes");
+  // @ts-expect-error there is no such event
+  me.answer("confrim", () => true);
+  connect("http://localhost:3000").answer("anything", (data) => data);
+});
+
+test("what was sent tells what becomes of it", async () => {
+  const me = connect("http://localhost:3000");
+  const sent = await me.to("bo").send("hi");
+  const off = sent.on("change", (state) => expectTypeOf(state).toEqualTypeOf<SendState>());
+  expectTypeOf(off).toEqualTypeOf<() => void>();
+  // @ts-expect-error its owner moves it
+  sent.state = "read";
+  me.lifecycle.on("read", ({ offset }) => me.markRead(offset + me.readOffset));
 });

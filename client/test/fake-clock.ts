@@ -3,10 +3,25 @@ import type { CancelTimer, Clock } from "../src/clock.ts";
 /** A clock that stands still until a test moves it. */
 export class FakeClock implements Clock {
   #now = 0;
+  #sleptMs = 0;
   readonly #timers = new Set<{ readonly at: number; readonly task: () => void }>();
 
   now(): number {
     return this.#now;
+  }
+
+  wall(): number {
+    return 1_790_000_000_000 + this.#now + this.#sleptMs;
+  }
+
+  /** The machine sleeps: only the wall clock moves. */
+  sleep(ms: number): void {
+    this.#sleptMs += ms;
+  }
+
+  /** Time passes in which nothing can run, so that timers are late. */
+  stall(ms: number): void {
+    this.#now += ms;
   }
 
   after(ms: number, task: () => void): CancelTimer {

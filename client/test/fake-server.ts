@@ -7,9 +7,13 @@ import {
   type MessageMeta,
   type Missed,
   type Position,
+  type QuestionAnswer,
   type Ready,
+  type ReceiptNotice,
   type SendAnswer,
   type SendRequest,
+  type StateAnswer,
+  type StateRequest,
 } from "@usercast/protocol";
 import { Server, type Socket } from "socket.io";
 
@@ -26,11 +30,19 @@ export interface FakeConnection {
   readonly auth: HandshakeAuth;
   readonly secret: string;
   readonly acks: number[];
+  /** What was told as read. */
+  readonly reads: number[];
+  /** What came as answers to questions, by their ids, in the order it came. */
+  readonly answers: (readonly [id: string, answer: QuestionAnswer])[];
   /** Sends `usercast:ready`, and what comes after the start. */
   accept(ready?: Partial<Ready>): void;
   frame(meta: MessageMeta, event: string, data: unknown): void;
   missed(missed: Missed): void;
   closing(closing: Closing): void;
+  receipt(receipt: ReceiptNotice): void;
+  read(offset: number): void;
+  ask(id: string, event: string, data?: unknown, timeoutMs?: number): void;
+  cancel(id: string): void;
   /** Breaks the connection below Socket.IO, so that the client comes back by itself. */
   break(): void;
 }
@@ -40,6 +52,8 @@ export class FakeServer {
   readonly io: Server;
   readonly connections: FakeConnection[] = [];
   readonly sends: SendRequest[] = [];
+  /** What was asked for the states of messages. */
+  readonly stateRequests: (readonly StateRequest[])[] = [];
   epoch = "epoch-1";
   userId = "ana";
   /** Where a device starts that brings no position. */
@@ -49,6 +63,8 @@ export class FakeServer {
   onConnection: (connection: FakeConnection) => void = (connection) => connection.accept();
   onSend: (request: SendRequest, answer: (answer: SendAnswer) => void) => void = (_, answer) =>
     answer({ ok: true, state: "accepted" });
+  onState: (requests: readonly StateRequest[], answer: (answer: StateAnswer) => void) => void = (requests, answer) =>
+    answer({ ok: true, states: requests.map(() => null) });
   readonly #http = createServer();
 
   constructor() {
@@ -94,6 +110,8 @@ export class FakeServer {
       auth,
       secret,
       acks: [],
+      reads: [],
+      answers: [],
       frame,
       accept: (changes) => {
         const claim = auth.usercast?.position;
@@ -106,7 +124,7 @@ export class FakeServer {
           position: start,
           head: this.positionAt(this.log.length),
           read: 0,
-          limits: { windowMessages: this.windowMessages, maxPayloadBytes: 65_536 },
+          limits: { windowMessages: this.windowMessages, maxPayloadBytes: 65_536, idempotencyMs: 86_400_000 },
           ...changes,
         };
         socket.emit(EVENTS.ready, ready);
@@ -116,6 +134,14 @@ export class FakeServer {
       },
       missed: (missed) => socket.emit(EVENTS.missed, secret, missed),
       closing: (closing) => socket.emit(EVENTS.closing, secret, closing),
+      receipt: (receipt) => socket.emit(EVENTS.receipt, secret, receipt),
+      read: (offset) => socket.emit(EVENTS.read, secret, offset),
+      ask: (id, event, data = null, timeoutMs = 60_000) => {
+        socket.emit(EVENTS.question, secret, { id, timeoutMs }, event, data, (answer: QuestionAnswer) => {
+          connection.answers.push([id, answer]);
+        });
+      },
+      cancel: (id) => socket.emit(EVENTS.cancelled, secret, { id }),
       break: () => socket.conn.close(),
     };
     this.connections.push(connection);
@@ -126,6 +152,14 @@ export class FakeServer {
     socket.on(EVENTS.send, (request: SendRequest, answer: (answer: SendAnswer) => void = () => undefined) => {
       this.sends.push(request);
       this.onSend(request, answer);
+    });
+    socket.on(EVENTS.read, (offset: number, answer?: (answer: object) => void) => {
+      connection.reads.push(offset);
+      answer?.({ ok: true });
+    });
+    socket.on(EVENTS.state, (requests: readonly StateRequest[], answer: (answer: StateAnswer) => void) => {
+      this.stateRequests.push(requests);
+      this.onState(requests, answer);
     });
     this.onConnection(connection);
   }

@@ -15,7 +15,7 @@ export const place = (offset: number, epoch = "e1"): Position => ({ epoch, offse
 export const readyAt = (offset: number, head = 100, epoch = "e1", windowMessages = 256) => ({
   position: place(offset, epoch),
   head: place(head, epoch),
-  limits: { windowMessages, maxPayloadBytes: 65_536 },
+  limits: { windowMessages, maxPayloadBytes: 65_536, idempotencyMs: 86_400_000 },
 });
 
 /** An inbox without a socket, with notes of what it told and started. */
