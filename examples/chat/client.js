@@ -6,16 +6,21 @@ import { connect } from "@usercast/client";
 const [url, token, friend] = process.argv.slice(2);
 const me = connect(url, { token });
 
-me.on("message", (text, { from }) => console.log(`${from}: ${text}`));
+me.on("message", (text, { from, offset, volatile }) => {
+  console.log(`${from}: ${text}`);
+  if (!volatile) me.markRead(offset); // it is on the screen
+});
 me.lifecycle.on("ready", ({ userId }) => console.log(`(you are ${userId})`));
-me.lifecycle.on("receipt", ({ to, state }) => console.log(`(${state} to ${to})`));
 me.lifecycle.on("closing", ({ message }) => console.log(`(${message})`));
 
 for await (const line of createInterface({ input: process.stdin })) {
-  // Kept and tried again while there is no connection; `pushed` if the friend is there, otherwise `queued`.
+  // Kept and tried again while there is no connection.
   me.to(friend)
     .send(line)
-    .then(({ state }) => console.log(`(${state})`))
+    .then((sent) => {
+      console.log(`(${sent.state})`);
+      sent.on("change", (state) => console.log(`(${state}: ${line})`));
+    })
     .catch((error) => console.log(`(${error.code}: ${error.message})`));
 }
 me.close();

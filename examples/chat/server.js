@@ -10,7 +10,7 @@ const friends = new Map(Object.entries({ ana: ["bo"], bo: ["ana"] }));
 const server = createServer();
 usercast(new Server(server), {
   authenticate: ({ handshake }) => sessions.get(handshake.auth.token) ?? null,
-  // With `receipts`, the sender learns when the message was delivered; with `true` only that it was accepted.
+  // With `receipts`, the sender learns when the message was delivered and read; with `true` only that it was accepted.
   authorize: (sender, recipient) => (friends.get(sender)?.includes(recipient) ? { receipts: true } : false),
 });
 
