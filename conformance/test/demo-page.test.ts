@@ -36,6 +36,16 @@ const write = async (page: Page, text: string): Promise<void> => {
 /** Waits until the page says this of a message. */
 const says = (page: Page, text: string, state: RegExp): Promise<void> => message(page, text).filter({ hasText: state }).waitFor();
 
+/** Whether somebody looks at a window; a browser without a screen shows all of them. */
+const look = (page: Page, isLooking: boolean): Promise<void> =>
+  page.evaluate((hidden) => {
+    Object.defineProperties(document, {
+      hidden: { value: hidden, configurable: true },
+      visibilityState: { value: hidden ? "hidden" : "visible", configurable: true },
+    });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, !isLooking);
+
 /** A window in which `user` talks to `to`. */
 async function windowOf(browserProfile: Profile, user: string, to: string, at = server()): Promise<Page> {
   const page = await browserProfile.open(`${at.url}/${query(user, to)}`);
@@ -50,11 +60,11 @@ test("two windows make a chat, and each message says what became of it", async (
   await sees(anas, "Offline, not seen yet");
 
   await write(anas, "Are you there?");
-  await says(anas, "Are you there?", new RegExp(`Queued\\s+kept until ${bo} comes`));
+  await says(anas, "Are you there?", new RegExp(`Accepted\\s+kept for ${bo}`));
 
   const bos = await windowOf(mine, bo, ana);
   await message(bos, "Are you there?").waitFor();
-  await says(anas, "Are you there?", new RegExp(`Delivered\\s+to ${bo}`));
+  await says(anas, "Are you there?", new RegExp(`Read\\s+by ${bo}`));
   await anas
     .locator("#presence")
     .filter({ hasText: /^Online$/ })
@@ -62,7 +72,7 @@ test("two windows make a chat, and each message says what became of it", async (
 
   await write(bos, "Now I am.");
   await message(anas, "Now I am.").waitFor();
-  await says(bos, "Now I am.", /Delivered/);
+  await says(bos, "Now I am.", /Read/);
 
   await bos.close();
   await anas
@@ -70,16 +80,16 @@ test("two windows make a chat, and each message says what became of it", async (
     .filter({ hasText: /^Offline since / })
     .waitFor();
   await write(anas, "Gone again?");
-  await says(anas, "Gone again?", /Queued/);
+  await says(anas, "Gone again?", /Accepted/);
 
   const back = await windowOf(mine, bo, ana);
   await message(back, "Gone again?").waitFor();
-  await says(anas, "Gone again?", /Delivered/);
+  await says(anas, "Gone again?", /Read/);
   expect(await message(back, "Are you there?").count()).toBe(0);
   expect(mine.problems).toEqual([]);
 });
 
-test("a message to somebody who is there but does not answer stays pushed until it is confirmed", async () => {
+test("a message to somebody who is there but does not answer stays accepted until it is confirmed", async () => {
   const [ana, bo] = [newPerson(), newPerson()];
   const mine = await profile();
   const anas = await windowOf(mine, ana, bo);
@@ -90,9 +100,9 @@ test("a message to somebody who is there but does not answer stays pushed until 
   await debug.send("Debugger.pause");
   const paused = bos.evaluate("0").catch(() => {});
   await write(anas, "Look up");
-  await says(anas, "Look up", new RegExp(`Pushed\\s+to ${bo}, not confirmed yet`));
+  await says(anas, "Look up", new RegExp(`Accepted\\s+kept for ${bo}`));
   await debug.send("Debugger.disable");
-  await says(anas, "Look up", /Delivered/);
+  await says(anas, "Look up", /Read/);
   await paused;
 });
 
@@ -116,7 +126,7 @@ test("works with the keyboard alone", async () => {
   await page.keyboard.press("Shift+Enter");
   await page.keyboard.type("two");
   await page.keyboard.press("Enter");
-  await says(page, "one\ntwo", /Queued/);
+  await says(page, "one\ntwo", /Accepted/);
   await page.keyboard.press("Tab");
   expect(await focused()).toBe("Send");
 
@@ -187,27 +197,32 @@ test("goes offline and comes back without losing anything in either direction", 
   await write(anas, "from the tunnel");
   await says(anas, "from the tunnel", /Waiting\s+for the connection/);
   await write(bos, "to the tunnel");
-  await says(bos, "to the tunnel", /Queued/);
+  await says(bos, "to the tunnel", /Accepted/);
 
   await anas.getByRole("button", { name: "Go online" }).click();
   await isConnected(anas);
   await message(anas, "to the tunnel").waitFor();
   await message(bos, "from the tunnel").waitFor();
-  await says(anas, "from the tunnel", /Delivered/);
-  await says(bos, "to the tunnel", /Delivered/);
+  await says(anas, "from the tunnel", /Read/);
+  await says(bos, "to the tunnel", /Read/);
 });
 
 test("tells of a server that dies, and goes on when it is back", async () => {
   const own = owned(await TestServer.start({ port: await steadyPort() }));
   const [ana, bo] = [newPerson(), newPerson()];
   const anas = await windowOf(await profile(), ana, bo, own);
+  await write(anas, "in the light");
+  await says(anas, "in the light", /Accepted/);
   await own.kill();
   await sees(anas, "Reconnecting, messages wait");
   await write(anas, "into the dark");
   await says(anas, "into the dark", /Waiting/);
   await own.restart();
   await isConnected(anas);
-  await says(anas, "into the dark", /Queued/);
+  await says(anas, "into the dark", /Accepted/);
+  // What became of a message is told also by a server that did not take it.
+  await windowOf(await profile(), bo, ana, own);
+  for (const text of ["in the light", "into the dark"]) await says(anas, text, /Read/);
 });
 
 test("says what will not come, and who ended the connection", async () => {
@@ -227,6 +242,47 @@ test("says what will not come, and who ended the connection", async () => {
   await sees(anas, "Ended by the server: DISCONNECTED");
   await anas.getByRole("button", { name: "Go online" }).click();
   await isConnected(anas);
+});
+
+test("a message is read when its conversation is open before somebody's eyes, and not before", async () => {
+  const [ana, bo, cleo] = [newPerson(), newPerson(), newPerson()];
+  const mine = await profile();
+  const [anas, bos, cleos] = [await windowOf(mine, ana, bo), await windowOf(mine, bo, cleo), await windowOf(mine, cleo, bo)];
+  await write(anas, "unseen");
+  await says(anas, "unseen", new RegExp(`Delivered\\s+to ${bo}`));
+  // Later, and open: but a mark would cover what waits in the other conversation.
+  await write(cleos, "seen");
+  await message(bos, "seen").waitFor();
+  await says(cleos, "seen", /Delivered/);
+  // One confirmation would have told both.
+  expect(await message(cleos, "seen").textContent()).not.toContain("Read");
+
+  await bos.getByRole("button", { name: ana }).click();
+  await says(anas, "unseen", new RegExp(`Read\\s+by ${bo}`));
+  await says(cleos, "seen", /Read/);
+
+  // Away from the window nothing is read, until somebody looks again.
+  await look(bos, false);
+  await write(anas, "behind your back");
+  await says(anas, "behind your back", /Delivered/);
+  expect(await bos.title()).toBe(`(1) ${bo} · Usercast`);
+  await look(bos, true);
+  await says(anas, "behind your back", /Read/);
+  expect(await bos.title()).toBe(`${bo} · Usercast`);
+  expect(mine.problems).toEqual([]);
+});
+
+test("what was read in one window is not unread in another", async () => {
+  const [ana, bo, cleo] = [newPerson(), newPerson(), newPerson()];
+  const anas = await windowOf(await profile(), ana, bo);
+  const [first, second] = [await windowOf(await profile(), bo, ana), await windowOf(await profile(), bo, cleo)];
+  await look(first, false);
+  await write(anas, "Hello there");
+  const entry = second.getByRole("button", { name: ana });
+  await entry.filter({ has: second.getByLabel("1 unread") }).waitFor();
+  await look(first, true);
+  await says(anas, "Hello there", /Read/);
+  await entry.getByLabel("1 unread").waitFor({ state: "hidden" });
 });
 
 test("counts what comes from others while one talks to somebody", async () => {
@@ -279,7 +335,7 @@ test("takes ids and data for text, whatever they look like", async () => {
   const mine = await profile();
   const page = await windowOf(mine, markup, "__proto__");
   await write(page, markup);
-  await says(page, markup, /Queued\s+kept until __proto__ comes/);
+  await says(page, markup, /Accepted\s+kept for __proto__/);
   await send(server(), markup, { [markup]: [markup] });
   await message(page, "Back end").waitFor();
   expect(await page.locator("img").count()).toBe(0);
@@ -303,7 +359,7 @@ test.each([
   await page.goto(`${server().url}/${query(newPerson(), to)}`);
   await isConnected(page);
   await write(page, "longer than any line ".repeat(20));
-  await says(page, "longer than", /Queued/);
+  await says(page, "longer than", /Accepted/);
   expect(await overflow(page)).toBe(0);
   for (const name of ["Send", "Leave", "Go offline"]) {
     const box = await page.getByRole("button", { name, exact: true }).boundingBox();

@@ -45,11 +45,12 @@ export class People {
     this.#selected = person;
     person.parts.button.setAttribute("aria-current", "true");
     person.parts.button.scrollIntoView({ block: "nearest", inline: "nearest" });
-    this.setUnread(person, 0);
     this.#onSelect(person);
   }
 
-  setUnread(person, unread) {
+  setUnread(id, unread) {
+    const person = this.#people.get(id);
+    if (person === undefined) return;
     person.unread = unread;
     const { parts } = person;
     parts.unread.hidden = unread === 0;

@@ -1,5 +1,5 @@
 import { copyOf } from "/demo-parts.js";
-import { bodyOf, OUT_OF_DATE, problemWords, stateWords, timeOf } from "/demo-words.js";
+import { bodyOf, problemWords, stateWords, timeOf } from "/demo-words.js";
 
 const MAX_ITEMS = 500;
 const NEAR_END_PX = 80;
@@ -86,13 +86,11 @@ export class Thread {
   connection(isOnline) {
     for (const item of this.#items) {
       if (item.state === "sending" || item.state === "waiting") item.set(isOnline ? "sending" : "waiting");
-      // A delivery is told once. What happened while this window was away it may never hear of.
-      else if (!isOnline && (item.state === "queued" || item.state === "pushed")) item.parts.detail.textContent = OUT_OF_DATE;
     }
   }
 
   #setState(item, state, error) {
-    if (item.state === state || item.state === "delivered") return;
+    if (item.state === state) return;
     item.state = state;
     const { parts, element, peer } = item;
     const { word, detail } = stateWords(state, peer);

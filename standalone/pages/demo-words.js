@@ -26,20 +26,15 @@ export function stateWords(state, to) {
     case "waiting":
       return { word: "Waiting", detail: "for the connection" };
     case "accepted":
-      return { word: "Accepted", detail: "by the server" };
-    case "queued":
-      return { word: "Queued", detail: `kept until ${short(to)} comes` };
-    case "pushed":
-      return { word: "Pushed", detail: `to ${short(to)}, not confirmed yet` };
+      return { word: "Accepted", detail: `kept for ${short(to)}` };
     case "delivered":
       return { word: "Delivered", detail: `to ${short(to)}` };
+    case "read":
+      return { word: "Read", detail: `by ${short(to)}` };
     default:
       return { word: "Not sent", detail: "" };
   }
 }
-
-/** Beside a state that may be out of date. */
-export const OUT_OF_DATE = "as last heard";
 
 // The SDK's bundle leaves the sentences out and brings the codes alone. These are the ones a person can bring about here.
 const SENTENCES = {

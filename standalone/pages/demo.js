@@ -3,11 +3,10 @@ import { drawAvatar, drawPresence } from "/demo-parts.js";
 import { People } from "/demo-people.js";
 import { Presence } from "/demo-presence.js";
 import { Thread } from "/demo-thread.js";
+import { Unseen } from "/demo-unseen.js";
 import { missedWords, presenceWords, problemWords, short, statusWords } from "/demo-words.js";
 
 const SUGGESTED = ["ana", "bo"];
-/** Messages on their way whose delivery is followed, and receipts that came before the answer to their send. */
-const MAX_FOLLOWED = 500;
 
 const at = (id) => document.getElementById(id);
 const text = at("text");
@@ -25,13 +24,7 @@ const presence = new Presence(() => people.ids, setPresence);
 let me;
 let chosenOffline = false;
 let closing;
-const followed = new Map();
-const early = new Map();
-
-const remember = (map, key, value) => {
-  map.set(key, value);
-  if (map.size > MAX_FOLLOWED) map.delete(map.keys().next().value);
-};
+const unseen = new Unseen();
 
 // ── Signing in and leaving ──────────────────────────────────────────────────────────────────────────────────────────────
 // Who one is stands in the address, so that a reload, a bookmark and the Back button do what one thinks.
@@ -76,8 +69,7 @@ function leave() {
   if (people.selected !== undefined) presence.stop();
   people.clear();
   thread.clear();
-  followed.clear();
-  early.clear();
+  unseen.clear();
   text.value = "";
   at("chat").hidden = true;
   at("sign-in").hidden = false;
@@ -92,7 +84,10 @@ function listen(client) {
   const listeners = {
     status: drawStatus,
     unhandled: ({ event, data, info }) => arrived(event, data, info),
-    receipt: ({ key, state }) => settle(key, state),
+    read: ({ offset }) => {
+      for (const id of unseen.readElsewhere(offset)) people.setUnread(id, 0);
+      drawTitle();
+    },
     missed: (missed) => thread.note(missedWords(missed)),
     error: (error) => thread.note(problemWords(error), true),
     closing: (told) => {
@@ -107,12 +102,26 @@ function listen(client) {
   client.on("message", (data, info) => client === me && arrived("message", data, info));
 }
 
-function arrived(event, data, { from, at: acceptedAt, offset }) {
+function arrived(event, data, { from, at: acceptedAt, epoch, offset }) {
   const person = from === undefined ? people.selected : people.add(from);
   thread.received({ from, event, data, at: acceptedAt, offset });
-  if (person === people.selected && !document.hidden) return;
-  people.setUnread(person, person.unread + 1);
+  if (offset !== undefined) unseen.arrived(person.id, epoch, offset);
+  if (person === people.selected && !document.hidden) {
+    seen();
+    return;
+  }
+  people.setUnread(person.id, person.unread + 1);
   if (person !== people.selected) announce(`New message from ${short(person.id)}`);
+  drawTitle();
+}
+
+/** The conversation that is open was read, if anybody looks at it. */
+function seen() {
+  const { selected } = people;
+  if (document.hidden || selected === undefined) return;
+  people.setUnread(selected.id, 0);
+  unseen.see(selected.id);
+  me.markRead(unseen.seenUpTo);
   drawTitle();
 }
 
@@ -132,23 +141,16 @@ function drawStatus(status) {
 async function send(item, data) {
   const client = me;
   item.set(client.status === "online" ? "sending" : "waiting");
-  const outcome = await client
-    .to(item.peer)
-    .emit("message", data)
-    .catch((error) => ({ state: "failed", error }));
-  if (client !== me) return;
-  const { key, state, error } = outcome;
-  item.set(early.get(key) ?? state, error);
-  if (error === undefined && !early.has(key)) remember(followed, key, item);
+  try {
+    const sent = await client.to(item.peer).emit("message", data);
+    if (client !== me) return;
+    item.set(sent.state);
+    sent.on("change", (state) => client === me && item.set(state));
+  } catch (error) {
+    if (client !== me) return;
+    item.set("failed", error);
+  }
   presence.refresh();
-}
-
-/** A receipt may overtake the answer to its send, or belong to a message from another window of the same person. */
-function settle(key, state) {
-  const item = followed.get(key);
-  if (item === undefined) remember(early, key, state);
-  else item.set(state);
-  if (state === "delivered") followed.delete(key);
 }
 
 // ── The conversation that is open ───────────────────────────────────────────────────────────────────────────────────────
@@ -170,7 +172,7 @@ function drawSelected(person) {
   thread.show(person.id);
   call.show(me.userId, person.id);
   presence.refresh();
-  drawTitle();
+  seen();
 }
 
 function drawSelectedPresence() {
@@ -257,11 +259,7 @@ at("second-window").addEventListener("click", (event) => {
   open(event.currentTarget.href, "_blank", "popup,noopener,width=480,height=800");
 });
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden || people.selected === undefined) return;
-  people.setUnread(people.selected, 0);
-  drawTitle();
-});
+document.addEventListener("visibilitychange", seen);
 
 addEventListener("popstate", fromAddress);
 fromAddress();
