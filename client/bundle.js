@@ -1,6 +1,7 @@
 // Makes the two files for browsers: an ES module, and a script on top of the page's global `io` that sets `usercast`.
 // How large they may become is said in the root's package.json, and checked by `npm run check`.
 import { fileURLToPath } from "node:url";
+import { EVENTS, LIMITS } from "@usercast/protocol";
 import { rolldown } from "rolldown";
 
 const path = (name) => fileURLToPath(new URL(`dist/${name}`, import.meta.url));
@@ -15,11 +16,22 @@ const withoutSentences = {
   },
 };
 
+/** Writes the fields of our tables of constants where they are used, so that the tables themselves and what is not used are left out. */
+const constantsInPlace = {
+  name: "constants-in-place",
+  renderChunk: (code) =>
+    Object.entries({ EVENTS, LIMITS }).reduce(
+      (written, [name, table]) =>
+        written.replace(new RegExp(`\\b${name}\\.(\\w+)`, "g"), (_, field) => JSON.stringify(table[field])),
+      code,
+    ),
+};
+
 const bundle = await rolldown({
   input: path("index.js"),
   external: ["socket.io-client"],
   platform: "browser",
-  plugins: [withoutSentences],
+  plugins: [withoutSentences, constantsInPlace],
 });
 const outputs = [
   { file: path("usercast.min.js"), format: "esm" },
