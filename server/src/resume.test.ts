@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Entry, MailboxState, Page } from "./ports.ts";
-import { contradicts, holes, plainCursor, startOf } from "./resume.ts";
+import type { Entry, Page } from "./ports.ts";
+import { contradicts, holes, plainCursor, type StartState, startOf } from "./resume.ts";
 
 interface Log {
   readonly epoch: string;
@@ -32,7 +32,7 @@ const log: fc.Arbitrary<Log> = fc
   .tuple(increasing, fc.array(fc.integer({ min: 1, max: 30 })))
   .map(([times, gone]) => ({ epoch: "e", times, gone: new Set(gone) }));
 
-const state = (of: Log, delivered = 0, device?: number): MailboxState => ({
+const state = (of: Log, delivered = 0, device?: number): StartState => ({
   epoch: of.epoch,
   head: pageOf(of, 0).head,
   user: { delivered, read: 0 },

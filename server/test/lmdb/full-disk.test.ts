@@ -35,7 +35,7 @@ it.runIf(process.platform === "linux")(
 
     const broker = await lmdb({ path });
     for (const userId of new Set(full.accepted.map((one) => one.userId))) {
-      const { head } = await broker.position(userId, "phone");
+      const { head } = await broker.position(userId);
       const offsets = full.accepted.filter((one) => one.userId === userId).map(({ offset }) => offset);
       // Every offset up to the head was told, but for those on their way at the kill: failures used none up.
       expect(offsets).toEqual(offsets.map((_, index) => index + 1));
