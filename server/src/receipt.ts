@@ -99,7 +99,7 @@ export class Receipt implements ReceiptFields {
     // Once it has expired and those who were given it have had their time, nobody will confirm it any more.
     const expiryMs = until === "delivered" ? this.#expiresAt + LATE_MS - broker.now() : Number.POSITIVE_INFINITY;
     const { userId: recipient, epoch, offset } = this;
-    let stop = (): void => {};
+    let following: Promise<() => void> | undefined;
     let cancel: CancelTimer = () => {};
     try {
       return await new Promise<Confirmation>((resolve, reject) => {
@@ -109,15 +109,13 @@ export class Receipt implements ReceiptFields {
         cancel = clock.after(Math.max(0, Math.min(timeoutMs, expiryMs)), () => {
           this.#whyNot(until, expiryMs < timeoutMs).then(reject, reject);
         });
-        receipts
-          .await({ recipient, epoch, offset, until, onPassage, onEnd: reject, ...(devices && { devices }) })
-          .then((stopFollowing) => {
-            stop = stopFollowing;
-          }, reject);
+        following = receipts.await({ recipient, epoch, offset, until, onPassage, onEnd: reject, ...(devices && { devices }) });
+        following.catch(reject);
       });
     } finally {
       cancel();
-      stop();
+      // It may have begun only after the wait was over.
+      following?.then((stop) => stop()).catch(() => {});
     }
   }
 
