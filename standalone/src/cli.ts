@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { UsercastError } from "@usercast/protocol";
 import { Command } from "commander";
 import { banner } from "./banner.ts";
@@ -10,6 +9,7 @@ import { type Command as CommandName, flagNameOf, SETTING_NAMES, SETTINGS } from
 import { stopOnSignal } from "./signals.ts";
 import type { Sources } from "./sources.ts";
 import { createToken } from "./token.ts";
+import { VERSION } from "./version.ts";
 
 /** Runs the command line. What goes wrong is one sentence on standard error and exit code 1. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -23,18 +23,17 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 function createProgram(): Command {
-  const version = versionOf();
   const program = new Command("usercast")
     .description("Reach a user with one HTTP call, over Socket.IO.")
-    .version(version)
+    .version(VERSION)
     .showHelpAfterError("(usercast --help says what there is)");
 
   const development = command(program, "dev", true)
     .description("start a server for this machine, which believes every client (what usercast does without a command)")
-    .action((flags: Flags) => run(developmentConfig(sourcesOf(flags)), version));
+    .action((flags: Flags) => run(developmentConfig(sourcesOf(flags))));
   command(program, "serve")
     .description("start a server for the world, which believes nobody without a token or a key")
-    .action((flags: Flags) => run(productionConfig(sourcesOf(flags)), version));
+    .action((flags: Flags) => run(productionConfig(sourcesOf(flags))));
   command(program, "token")
     .description("print a token for a user, signed with the secret of the configuration")
     .requiredOption("--user <id>", "the user")
@@ -68,18 +67,13 @@ function command(program: Command, name: CommandName, isDefault = false): Comman
   return created;
 }
 
-async function run(config: ServerConfig, version: string): Promise<void> {
+async function run(config: ServerConfig): Promise<void> {
   const log = createLog(config.logLevel);
   const server = await startServer(config, log);
   stopOnSignal(server, config.closeTimeoutMs, log);
-  process.stdout.write(banner(config, server.port, version));
+  process.stdout.write(banner(config, server.port, VERSION));
   log.info({ mode: config.mode, port: server.port }, "listening");
   if (config.mode === "development" && config.ignored.length > 0) {
     log.warn(`Development mode does without ${config.ignored.join(", ")}: that is for "usercast serve".`);
   }
 }
-
-const versionOf = (): string => {
-  const { version }: { version: string } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-  return version;
-};

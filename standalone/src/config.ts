@@ -20,6 +20,8 @@ const LIMITS = [
   "retentionMs",
   "maxMailboxMessages",
   "maxMailboxBytes",
+  "whenFull",
+  "deviceIdleMs",
   "maxMailboxes",
   "maxTotalBytes",
   "idempotencyMs",
@@ -27,7 +29,7 @@ const LIMITS = [
 ] as const satisfies readonly SettingName[];
 
 /** Limits of the library and its store, as far as they were given; the defaults are theirs. */
-export type Limits = { readonly [Name in (typeof LIMITS)[number]]?: number };
+export type Limits = { readonly [Name in (typeof LIMITS)[number]]?: Exclude<Settings[Name], undefined> };
 
 interface CommonConfig {
   readonly port: number;
@@ -35,6 +37,7 @@ interface CommonConfig {
   readonly logLevel: string;
   readonly closeTimeoutMs: number;
   readonly maxPayloadBytes: number;
+  readonly maxBatchBytes: number;
   readonly limits: Limits;
   readonly engineIo3: boolean;
   readonly userToUser: boolean;
@@ -125,6 +128,7 @@ function common(settings: Settings): CommonConfig {
     logLevel: settings.logLevel ?? "info",
     closeTimeoutMs: settings.closeTimeoutMs ?? 10_000,
     maxPayloadBytes: settings.maxPayloadBytes ?? 65_536,
+    maxBatchBytes: settings.maxBatchBytes ?? 16_777_216,
     limits: defined(Object.fromEntries(LIMITS.map((name) => [name, settings[name]]))),
     engineIo3: settings.engineIo3 ?? false,
     userToUser: settings.userToUser ?? false,

@@ -75,6 +75,7 @@ async function startWithBroker(config: ServerConfig, log: Logger, pagesDir: stri
     policy,
     log,
     maxPayloadBytes: config.maxPayloadBytes,
+    maxBatchBytes: config.maxBatchBytes,
     apiKeys: config.mode === "production" ? config.apiKeys : undefined,
     checkReady: async () => void (await broker.read("readyz", 0, 1)),
     pages: { dir: pagesDir, all: config.mode === "development", portOf: () => port },

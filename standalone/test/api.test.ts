@@ -238,9 +238,13 @@ describe("every address", () => {
   });
 
   test.each([
-    ["PUT", "/v1/users/ana/messages", "POST"],
-    ["GET", "/v1/users/ana/messages", "POST"],
-    ["POST", "/v1/users/ana", "GET, HEAD"],
+    ["PUT", "/v1/users/ana/messages", "GET, HEAD, POST"],
+    ["GET", "/v1/messages", "POST"],
+    ["GET", "/v1/users/ana/questions", "POST"],
+    ["DELETE", "/v1/users/ana/messages/1/trace", "GET, HEAD"],
+    ["POST", "/v1/stats", "GET, HEAD"],
+    ["POST", "/openapi.json", "GET, HEAD"],
+    ["POST", "/v1/users/ana", "GET, HEAD, DELETE"],
     ["GET", "/v1/users/ana/connections", "DELETE"],
     ["POST", "/healthz", "GET, HEAD"],
     ["DELETE", "/plain.html", "GET, HEAD"],
