@@ -33,7 +33,9 @@ const numberInQuery = (name: string, min: number, max: number, fallback: number,
       return value;
     },
     { type: "integer", minimum: min, maximum: max, description },
-  ).default(fallback);
+  )
+    .default(fallback)
+    .meta({ default: fallback });
 
 const pageQuery = z.strictObject({
   after: numberInQuery(

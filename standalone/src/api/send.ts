@@ -5,7 +5,8 @@ import { anyJson, count, epoch, eventName, exceptDevice, namedAnswer, onlyDevice
 
 /** The fields of a send that do not say to whom. */
 export const sendFields = {
-  event: eventName.default("message"),
+  // Said twice, because the document leaves out the default of what passes a function.
+  event: eventName.default("message").meta({ default: "message" }),
   data: anyJson,
   ttl: timeToLive.optional(),
   volatile: z.boolean().optional().meta({ description: "`true` sends a signal: to whoever is connected now, never stored." }),
