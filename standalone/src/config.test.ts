@@ -44,6 +44,16 @@ describe("where settings come from", () => {
     });
   });
 
+  test("limits of the store and of the API are passed on", () => {
+    const config = file("whenFull: reject\nmaxBatchBytes: 4096");
+    expect(dev({ config }, { USERCAST_DEVICE_IDLE_MS: "1000" })).toMatchObject({
+      maxBatchBytes: 4_096,
+      limits: { whenFull: "reject", deviceIdleMs: 1_000 },
+    });
+    expect(dev({ whenFull: "drop-oldest" }).limits).toEqual({ whenFull: "drop-oldest" });
+    expect(dev().maxBatchBytes).toBe(16_777_216);
+  });
+
   test("the file can be named by the environment, and may be empty", () => {
     expect(dev({}, { USERCAST_CONFIG: file("port: 7") }).port).toBe(7);
     expect(dev({ config: file("# nothing yet\n") }).port).toBe(3_000);
@@ -70,6 +80,8 @@ describe("what is refused, by name", () => {
     ["a port out of range", { port: "65536" }, {}, "--port: "],
     ["a port that is no number", {}, { PORT: "http" }, "PORT: "],
     ["a value of the wrong type", { config: file("port: '1'") }, {}, "port in "],
+    ["a policy nobody knows", { whenFull: "drop-newest" }, {}, "--when-full: "],
+    ["a batch of no size", { maxBatchBytes: "0" }, {}, "--max-batch-bytes: "],
     ["an unknown log level", { logLevel: "loud" }, {}, "--log-level: "],
     ["a production environment", {}, { NODE_ENV: "production" }, "usercast serve"],
   ])("%s", (_, flags, variables, message) => {

@@ -3,6 +3,7 @@ import { type IncomingHttpHeaders, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { EVENTS, PROTOCOL_VERSION, type QuestionAnswer, type Ready } from "@usercast/protocol";
 import { pino } from "pino";
 import { io as connect, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 import { onTestFinished } from "vitest";
@@ -22,7 +23,7 @@ export function temporaryFolder(): string {
 }
 
 /** The real plain page beside a stand-in for the bundle, which another package builds. */
-function pagesFolder(): string {
+export function pagesFolder(): string {
   const path = temporaryFolder();
   copyFileSync(fileURLToPath(new URL("../pages/plain.html", import.meta.url)), join(path, "plain.html"));
   writeFileSync(join(path, "index.html"), "<!doctype html><script>start();</script><p>http://localhost:3000</p>");
@@ -135,4 +136,41 @@ export async function registered(
   const answer = await socket.timeout(5_000).emitWithAck("register", credential);
   if (answer.ok !== true) throw new Error(`not registered: ${JSON.stringify(answer)}`);
   return socket;
+}
+
+/** A client that speaks the wire of the SDK, as far as a test needs it. */
+export interface Device {
+  readonly socket: Socket;
+  readonly secret: string;
+  /** The data of every message that came. */
+  readonly received: readonly unknown[];
+  /** Confirms everything up to an offset. */
+  confirm(offset: number): void;
+  /** Says that everything up to an offset was read. */
+  read(offset: number): void;
+  /** Answers every question as `answer` says. */
+  answers(answer: (event: string, data: unknown) => QuestionAnswer): void;
+}
+
+/** A device of a user's, once it may receive. */
+export async function device(port: number, userId: string, name: string, session = "s1"): Promise<Device> {
+  const socket = client(port, { auth: { usercast: { v: PROTOCOL_VERSION, device: name, session } } });
+  const received: unknown[] = [];
+  socket.on(EVENTS.message, (_secret: string, _meta: unknown, _event: string, data: unknown) => received.push(data));
+  const ready = next<Ready>(socket, EVENTS.ready);
+  socket.on("connect", () => socket.emit("register", userId));
+  const { secret } = await ready;
+  return {
+    socket,
+    secret,
+    received,
+    confirm: (offset) => void socket.emit(EVENTS.ack, offset),
+    read: (offset) => void socket.emit(EVENTS.read, offset),
+    answers: (answer) =>
+      void socket.on(
+        EVENTS.question,
+        (_secret: string, _question: unknown, event: string, data: unknown, reply: (answer: QuestionAnswer) => void) =>
+          reply(answer(event, data)),
+      ),
+  };
 }
