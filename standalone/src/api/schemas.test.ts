@@ -47,7 +47,7 @@ describe("what the document says of a value keeps step with the guard", () => {
   test.each(Object.entries({ idempotencyKey, onlyDevice, exceptDevice }))("%s takes all that it names", (_, schema) => {
     const said = documented(schema);
     fc.assert(
-      fc.property(values, (value) => value === "plain" || !said.safeParse(value).success || schema.safeParse(value).success),
+      fc.property(values, (value) => !said.safeParse(value).success || schema.safeParse(value).success),
       { numRuns: 2_000 },
     );
   });

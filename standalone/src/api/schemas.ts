@@ -1,6 +1,7 @@
 import {
   isOffset,
   LIMITS,
+  PLAIN_DEVICE,
   parseDeviceId,
   parseEvent,
   parseIdempotencyKey,
@@ -149,11 +150,20 @@ const deviceJson = (description: string): JsonSchema => ({
   description,
 });
 
+/** All clients without the SDK are one device, which nobody can call their own, and which can be sent to. */
+const parseTargetDevice = (value: unknown): string => (value === PLAIN_DEVICE ? PLAIN_DEVICE : parseDeviceId(value));
+
 /** The one device that something is for. */
-export const onlyDevice = guarded(parseDeviceId, deviceJson("Only for this device of the user's."));
+export const onlyDevice = guarded(
+  parseTargetDevice,
+  deviceJson("Only for this device of the user's; `plain` is every client without the SDK."),
+);
 
 /** The one device that something is not for. */
-export const exceptDevice = guarded(parseDeviceId, deviceJson("For all of the user's devices but this one."));
+export const exceptDevice = guarded(
+  parseTargetDevice,
+  deviceJson("For all of the user's devices but this one; `plain` is every client without the SDK."),
+);
 
 /** A number from 0 up in an answer. */
 export const count = (description: string) => z.int().min(0).meta({ description });

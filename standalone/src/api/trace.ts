@@ -2,18 +2,19 @@ import { UsercastError } from "@usercast/protocol";
 import { z } from "zod";
 import type { ApiOptions } from "./options.ts";
 import { type Route, route } from "./route.ts";
-import { count, devices, epoch, namedAnswer, offsetInPath, position, time, userId, userInPath } from "./schemas.ts";
-
-const states = ["waiting", "pushed", "delivered", "read", "expired", "trimmed"] as const;
+import { count, devices, epoch, namedAnswer, offsetInPath, time, userId, userInPath } from "./schemas.ts";
 
 const trace = namedAnswer(
   "MessageTrace",
   z.object({
     userId,
     epoch,
-    head: position.meta({ description: "The newest place of the mailbox." }),
+    head: count("The newest offset of the mailbox."),
     offset: count("The message's place in the mailbox."),
-    state: z.enum(states).meta({ description: "The furthest it came with any device, or why it is gone." }),
+    state: z.enum(["waiting", "pushed", "delivered", "read", "expired", "trimmed"]).meta({
+      description:
+        "How far it came: nobody was given it (`waiting`), somebody was (`pushed`), a device confirmed it (`delivered`), the user read it (`read`); or it was gone before anybody confirmed it.",
+    }),
     accepted: z
       .object({
         at: time("When it was accepted"),
@@ -29,10 +30,13 @@ const trace = namedAnswer(
       z.object({
         device: z.string(),
         connected: z.boolean(),
-        state: z.string(),
+        state: z.enum(["not-addressed", "waiting", "pushed", "passed", "delivered", "read"]).meta({
+          description:
+            "`not-addressed`: it is for other devices. `passed`: the device is beyond it, and no push to it is remembered.",
+        }),
         pushes: z.array(z.object({ socketId: z.string(), at: time("When it was pushed") })),
-        deliveredAt: time("When the device confirmed").optional(),
-        readAt: time("When the device said that it was read").optional(),
+        deliveredAt: time("When it had confirmed this, at the latest").optional(),
+        readAt: time("When it had read this, at the latest").optional(),
       }),
     ),
     summary: z.string().meta({ description: "All that in a sentence; it may change." }),
