@@ -90,7 +90,7 @@ export const questionRoutes = ({ users, maxPayloadBytes }: ApiOptions): readonly
     if (mode === "all") {
       const { answers, silent } = await target.ask(event, data, { mode });
       const readable = answers.map(({ data, ...from }) => ({ ...from, ...toJsonData(data) }));
-      return { status: 200, body: { userId: path.id, answers: readable, silent: [...silent] } };
+      return { status: 200, body: { userId: path.id, answers: readable, silent } };
     }
     return { status: 200, body: { userId: path.id, ...toJsonData(await target.ask(event, data, { mode })) } };
   }),

@@ -54,10 +54,17 @@ interface Call<Path extends Parameters, Query extends z.ZodObject, Payload exten
   readonly idempotencyKey: string | undefined;
 }
 
+/** What is written out is not changed any more: lists of the library's may be passed on as they are. */
+type Written<T> = T extends readonly (infer Item)[]
+  ? readonly Written<Item>[]
+  : T extends object
+    ? { readonly [Name in keyof T]: Written<T[Name]> }
+    : T;
+
 /** A status of those the route names, and a body that fits it. */
 type Reply<Replies extends Answers> = {
   [Status in keyof Replies & number]: Replies[Status] extends { readonly schema: infer Schema extends z.ZodType }
-    ? { readonly status: Status; readonly body: z.output<Schema> }
+    ? { readonly status: Status; readonly body: Written<z.output<Schema>> }
     : { readonly status: Status };
 }[keyof Replies & number];
 

@@ -48,7 +48,7 @@ export const userRoutes = ({ users }: ApiOptions): readonly Route[] => [
         userId: id,
         online,
         lastSeen,
-        devices: [...devices],
+        devices,
         connections: connections.map(({ userId: _, ...connection }) => connection),
       },
     };
