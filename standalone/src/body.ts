@@ -4,18 +4,22 @@ import { UsercastError } from "@usercast/protocol";
 const JSON_TYPE = /^application\/json *(?:; *charset="?utf-8"? *)?$/i;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
+/** How the text of a body becomes a value. */
+export type ParseText = (text: string) => unknown;
+
 /**
  * The JSON body of a request.
  * @throws UsercastError `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE` or `MALFORMED_JSON`
  */
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+export async function readJson(request: IncomingMessage, maxBytes: number, parse: ParseText = JSON.parse): Promise<unknown> {
   const { "content-type": type = "", "content-encoding": encoding = "identity" } = request.headers;
   if (!JSON_TYPE.test(type)) throw new UsercastError("UNSUPPORTED_MEDIA_TYPE");
   if (encoding !== "identity") throw new UsercastError("UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed.");
   const bytes = await readBytes(request, maxBytes);
   try {
-    return JSON.parse(utf8.decode(bytes));
-  } catch {
+    return parse(utf8.decode(bytes));
+  } catch (error) {
+    if (error instanceof UsercastError) throw error;
     // Neither the parser's sentence nor its excerpt of the body is for logs or callers.
     throw new UsercastError("MALFORMED_JSON");
   }

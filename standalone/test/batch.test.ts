@@ -53,12 +53,14 @@ describe("POST /v1/messages", () => {
 
   test.each([
     ["an id that is none", { to: "", data: 1 }, "INVALID_USER_ID"],
-    ["an id of a megabyte", { to: "x".repeat(1_048_576), data: 1 }, "INVALID_USER_ID"],
+    ["an id of many kilobytes", { to: "x".repeat(100_000), data: 1 }, "INVALID_USER_ID"],
+    ["an id of a megabyte", { to: "x".repeat(1_048_576), data: 1 }, "PAYLOAD_TOO_LARGE"],
     ["nobody", { data: 1 }, "INVALID_USER_ID"],
     ["a user who is no text", { to: {}, data: 1 }, "INVALID_USER_ID"],
     ["no data", { to: "ana" }, "INVALID_REQUEST"],
     ["an unknown field", { to: "ana", data: 1, priority: 2 }, "INVALID_REQUEST"],
-    ["an unknown field of a megabyte", { to: "ana", data: 1, ["x".repeat(1_048_576)]: 2 }, "INVALID_REQUEST"],
+    ["an unknown field of many kilobytes", { to: "ana", data: 1, ["x".repeat(100_000)]: 2 }, "INVALID_REQUEST"],
+    ["an unknown field of a megabyte", { to: "ana", data: 1, ["x".repeat(1_048_576)]: 2 }, "PAYLOAD_TOO_LARGE"],
     ["a field of the header's", { to: "ana", data: 1, "Idempotency-Key": "k" }, "INVALID_REQUEST"],
     ["a list", [], "INVALID_REQUEST"],
     ["null", null, "INVALID_REQUEST"],
@@ -70,7 +72,8 @@ describe("POST /v1/messages", () => {
     ["a ttl of nothing", { to: "ana", data: 1, ttl: 0 }, "INVALID_TTL"],
     ["a negative ttl", { to: "ana", data: 1, ttl: -1 }, "INVALID_TTL"],
     ["a ttl of more than a year", { to: "ana", data: 1, ttl: "367d" }, "INVALID_TTL"],
-    ["a key of a megabyte", { to: "ana", data: 1, key: "k".repeat(1_048_576) }, "INVALID_IDEMPOTENCY_KEY"],
+    ["a key of many kilobytes", { to: "ana", data: 1, key: "k".repeat(100_000) }, "INVALID_IDEMPOTENCY_KEY"],
+    ["a key of a megabyte", { to: "ana", data: 1, key: "k".repeat(1_048_576) }, "PAYLOAD_TOO_LARGE"],
     ["a key that is no text", { to: "ana", data: 1, key: 7 }, "INVALID_IDEMPOTENCY_KEY"],
     ["a volatile send with a key", { to: "ana", data: 1, key: "k", volatile: true }, "IDEMPOTENCY_KEY_ON_VOLATILE"],
     ["a volatile send with a ttl", { to: "ana", data: 1, ttl: 1, volatile: true }, "IDEMPOTENCY_KEY_ON_VOLATILE"],
@@ -84,6 +87,13 @@ describe("POST /v1/messages", () => {
     expect([answer.status, codesOf(answer)]).toEqual([200, ["queued", code, "queued"]]);
     expect(answer.text.length).toBeLessThan(2_000);
     expect((await call(port, "/v1/users/ana/messages")).json.messages).toEqual([]);
+  });
+
+  test("what is no JSON fails alone where it is inside one send", async () => {
+    const { port } = await startDevelopment();
+    const body = '{"messages":[{"to":"ana","data":1},{"to":"ana","data":NaN},nonsense,{"to":"ana","data":2}]}';
+    const answer = await call(port, "/v1/messages", { method: "POST", headers: { "content-type": "application/json" }, body });
+    expect([answer.status, codesOf(answer)]).toEqual([200, ["queued", "MALFORMED_JSON", "MALFORMED_JSON", "queued"]]);
   });
 
   test("names whom a failed send was for, as far as that is anybody", async () => {
@@ -101,6 +111,7 @@ describe("POST /v1/messages", () => {
     ["a single send", { messages: { to: "ana", data: 1 } }, 400, "INVALID_REQUEST"],
     ["a list without its name", [{ to: "ana", data: 1 }], 400, "INVALID_REQUEST"],
     ["an unknown field", { messages: [{ to: "ana", data: 1 }], ttl: "1h" }, 400, "INVALID_REQUEST"],
+    ["an object's own field", { messages: [{ to: "ana", data: 1 }], ["__proto__"]: [1] }, 400, "INVALID_REQUEST"],
     ["null", null, 400, "INVALID_REQUEST"],
     ["1,001 sends", { messages: Array(1_001).fill({ to: "ana", data: 1 }) }, 400, "TOO_MANY_RECIPIENTS"],
     ["1,001 of anything", { messages: Array(1_001).fill(0) }, 400, "TOO_MANY_RECIPIENTS"],
@@ -109,6 +120,20 @@ describe("POST /v1/messages", () => {
     const headers = { "content-type": "application/json" };
     const answer = await call(port, "/v1/messages", { method: "POST", headers, body: JSON.stringify(body) });
     expect([answer.status, answer.json.error.code]).toEqual([status, code]);
+    expect((await call(port, "/v1/users/ana/messages")).json.messages).toEqual([]);
+  });
+
+  test.each([
+    ["a list that ends early", '{"messages":[{"to":"ana","data":1}'],
+    ["something after the end", '{"messages":[{"to":"ana","data":1}]}{}'],
+    ["a comma too many", '{"messages":[{"to":"ana","data":1},]}'],
+    ["no JSON", "messages"],
+    ["nothing", ""],
+    ["bytes that are no UTF-8", Buffer.from('{"messages":[{"to":"ana","data":"\xff"}]}', "latin1")],
+  ])("%s is malformed as a whole", async (_, body) => {
+    const { port } = await startDevelopment();
+    const answer = await call(port, "/v1/messages", { method: "POST", headers: { "content-type": "application/json" }, body });
+    expect([answer.status, answer.json.error.code]).toEqual([400, "MALFORMED_JSON"]);
     expect((await call(port, "/v1/users/ana/messages")).json.messages).toEqual([]);
   });
 

@@ -2,7 +2,7 @@ import { type ErrorCode, UsercastError } from "@usercast/protocol";
 import type { Context, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
-import { readJson } from "../body.ts";
+import { type ParseText, readJson } from "../body.ts";
 import { type Env, methods, rawPathOf } from "../http.ts";
 import type { Budget } from "./budget.ts";
 import { parseAs } from "./parse.ts";
@@ -11,6 +11,8 @@ import { parseAs } from "./parse.ts";
 export interface Body<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema;
   readonly maxBytes: number;
+  /** Reads the text; all of it at once where this is missing. */
+  readonly parse?: ParseText;
   /** What all bodies of the route that are being worked on share. */
   readonly budget?: Budget;
 }
@@ -102,7 +104,8 @@ async function answerTo<Path extends Parameters, Query extends z.ZodObject, Payl
   const { body } = described;
   const release = body?.budget?.take(incoming, body.maxBytes);
   try {
-    const payload = body && parseAs(body.schema, await readJson(incoming, body.maxBytes), { whole: "the body", part: "field" });
+    const payload =
+      body && parseAs(body.schema, await readJson(incoming, body.maxBytes, body.parse), { whole: "the body", part: "field" });
     const reply = await handle({ path, query, body: payload as z.output<Payload>, idempotencyKey });
     context.header("Cache-Control", "no-store");
     if (!("body" in reply)) return context.body(null, reply.status as 204);
