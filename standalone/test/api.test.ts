@@ -62,6 +62,10 @@ describe("POST /v1/users/{id}/messages", () => {
     ["an event of ours", '{"data":1,"event":"usercast:ready"}', 400, "RESERVED_EVENT"],
     ["a ttl that is no time", '{"data":1,"ttl":"soon"}', 400, "INVALID_TTL"],
     ["a ttl of nothing", '{"data":1,"ttl":0}', 400, "INVALID_TTL"],
+    ["a negative ttl", '{"data":1,"ttl":-1}', 400, "INVALID_TTL"],
+    ["a ttl of more than a year", '{"data":1,"ttl":"367d"}', 400, "INVALID_TTL"],
+    ["a ttl of half a millisecond", '{"data":1,"ttl":0.5}', 400, "INVALID_TTL"],
+    ["a device that is a list", '{"data":1,"device":["phone"]}', 400, "INVALID_DEVICE"],
     ["a volatile message with a ttl", '{"data":1,"ttl":"1h","volatile":true}', 400, "IDEMPOTENCY_KEY_ON_VOLATILE"],
     ["a volatile event of ours", '{"data":1,"event":"usercast:ready","volatile":true}', 400, "RESERVED_EVENT"],
     ["too much data", JSON.stringify({ data: "x".repeat(65_536) }), 413, "PAYLOAD_TOO_LARGE"],
@@ -86,6 +90,13 @@ describe("POST /v1/users/{id}/messages", () => {
       expect([201, 202, 400]).toContain(answer.status);
     }
     expect((await call(port, "/healthz")).status).toBe(200);
+  });
+
+  test("fails where the mailbox is full, if it is to reject then", async () => {
+    const { port } = await startDevelopment({ whenFull: "reject", maxMailboxMessages: "1" });
+    expect((await call(port, messages("ana"), { body: { data: 1 } })).status).toBe(201);
+    const full = await call(port, messages("ana"), { body: { data: 2 } });
+    expect([full.status, full.json.error.code]).toEqual([507, "MAILBOX_FULL"]);
   });
 
   test("escaped text counts by what it says, not by how it is written", async () => {

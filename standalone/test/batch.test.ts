@@ -147,6 +147,19 @@ describe("POST /v1/messages", () => {
     expect((await call(port, "/v1/users/ana/messages")).json.messages).toEqual([]);
   });
 
+  test("what fails for a reason of the server's own is logged, once of a kind", async () => {
+    const { port, logged } = await startDevelopment({ maxMailboxes: "1" });
+    const answer = await batch(port, [
+      { to: "ana", data: 1 },
+      { to: "bo", data: 1 },
+      { to: "cy", data: 1 },
+      { to: "ana", data: 1, ttl: 0 },
+    ]);
+    expect(codesOf(answer)).toEqual(["queued", "STORE_FULL", "STORE_FULL", "INVALID_TTL"]);
+    await expect.poll(() => logged.filter((line) => line.includes("request failed")).length).toBe(1);
+    expect(logged.join("")).toContain("STORE_FULL");
+  });
+
   test("is as large as the setting says, whatever one message may be", async () => {
     const { port } = await startDevelopment({ maxBatchBytes: "2000000" });
     const sized = (count: number) => Array(count).fill({ to: "ana", data: "x".repeat(60_000) });

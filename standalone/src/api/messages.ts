@@ -22,8 +22,16 @@ import { accepted, SEND_ERRORS, sendFields, sendTo, signalled } from "./send.ts"
 
 const send = namedRequest("Send", z.strictObject(sendFields));
 
+interface NumberInQuery {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  readonly fallback: number;
+  readonly description: string;
+}
+
 /** A number in a query; text that is none is as far out of range as one that is too large. */
-const numberInQuery = (name: string, min: number, max: number, fallback: number, description: string) =>
+const numberInQuery = ({ name, min, max, fallback, description }: NumberInQuery) =>
   guarded(
     (text) => {
       const value = wholeOfText(text);
@@ -38,14 +46,20 @@ const numberInQuery = (name: string, min: number, max: number, fallback: number,
     .meta({ default: fallback });
 
 const pageQuery = z.strictObject({
-  after: numberInQuery(
-    "after",
-    0,
-    Number.MAX_SAFE_INTEGER,
-    0,
-    "The messages after this offset; those from the oldest kept where it is 0.",
-  ),
-  limit: numberInQuery("limit", 1, 1_000, 100, "Messages in the page, at most. A page ends at about a mebibyte, too."),
+  after: numberInQuery({
+    name: "after",
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    fallback: 0,
+    description: "The messages after this offset; those from the oldest kept where it is 0.",
+  }),
+  limit: numberInQuery({
+    name: "limit",
+    min: 1,
+    max: 1_000,
+    fallback: 100,
+    description: "Messages in the page, at most. A page ends at about a mebibyte, too.",
+  }),
 });
 
 const storedMessage = namedAnswer(

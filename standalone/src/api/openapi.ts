@@ -134,7 +134,7 @@ type Registry = typeof requestSchemas;
  * Answers may grow: a reader that takes nothing but today's fields would break on it. Requests are refused for a field
  * nobody knows, and the document says so.
  */
-const open = ({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }, direction: Direction): void => {
+const openUp = ({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }, direction: Direction): void => {
   if (direction === "output" && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
 };
 
@@ -142,7 +142,7 @@ function namedSchemas(registry: Registry, direction: Direction): Readonly<Record
   const { schemas } = z.toJSONSchema(registry, {
     io: direction,
     uri: referenceTo,
-    override: (context) => open(context, direction),
+    override: (context) => openUp(context, direction),
   });
   return Object.fromEntries(Object.entries(schemas).map(([id, schema]) => [id, bare(schema)]));
 }
@@ -153,7 +153,7 @@ function inline(schema: z.core.$ZodType, direction: Direction, registry: Registr
   if (id !== undefined) return { $ref: referenceTo(id) };
   // Unions are written here, so that what they are made of is referred to; anything else has no names in it.
   if (schema instanceof z.ZodUnion) return { anyOf: schema.options.map((option) => inline(option, direction, registry)) };
-  return bare(z.toJSONSchema(schema, { io: direction, override: (context) => open(context, direction) }));
+  return bare(z.toJSONSchema(schema, { io: direction, override: (context) => openUp(context, direction) }));
 }
 
 /** Without what names a document of its own: this one is part of another. */
