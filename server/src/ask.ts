@@ -79,17 +79,15 @@ export class Questions {
     encodeMessage(event, data, maxPayloadBytes);
     if (mode !== "first" && mode !== "newest" && mode !== "all")
       throw new UsercastError("INVALID_REQUEST", "mode is first, newest or all.");
-    const connections = [...(hub.get(userId)?.all ?? [])].filter(
-      ({ askable, info }) => askable && isFor(devices === undefined ? {} : { devices }, info.device),
-    );
-    if (connections.length === 0) throw new UsercastError("USER_OFFLINE");
     if (this.#pending.size >= maxPendingQuestions)
       throw new UsercastError("OVERLOADED", "Too many questions wait for their answers.");
-    const question = new Question(mode === "newest" ? connections.slice(-1) : connections, mode === "all");
+    const filter = devices === undefined ? {} : { devices };
+    const connections = [...(hub.get(userId)?.all ?? [])].filter(({ info }) => isFor(filter, info.device));
+    const question = new Question(String(event), data ?? null, { mode, timeoutMs });
+    if (!question.put(mode === "newest" ? connections.reverse() : connections)) throw new UsercastError("USER_OFFLINE");
     this.#pending.add(question);
     const cancel = clock.after(timeoutMs, () => question.finish());
     try {
-      question.put(String(event), data ?? null, timeoutMs);
       return await question.over;
     } finally {
       cancel();
@@ -108,7 +106,9 @@ export class Questions {
 class Question {
   readonly over: Promise<Answers>;
   readonly #id = randomUUID();
-  readonly #waitsForAll: boolean;
+  readonly #event: string;
+  readonly #data: unknown;
+  readonly #how: { readonly mode: AskMode; readonly timeoutMs: number };
   /** Connections that have not answered, with what ends the wait for each. */
   readonly #waiting = new Map<Connection, () => void>();
   readonly #answers: DeviceAnswer[] = [];
@@ -117,24 +117,29 @@ class Question {
   #reject: (error: UsercastError) => void = () => {};
   #isOver = false;
 
-  constructor(connections: readonly Connection[], waitsForAll: boolean) {
-    for (const connection of connections) this.#waiting.set(connection, () => {});
-    this.#waitsForAll = waitsForAll;
+  constructor(event: string, data: unknown, how: { readonly mode: AskMode; readonly timeoutMs: number }) {
+    this.#event = event;
+    this.#data = data;
+    this.#how = how;
     this.over = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
-  /** Plain clients are asked as any Socket.IO client is. */
-  put(event: string, data: unknown, timeoutMs: number): void {
-    for (const connection of [...this.#waiting.keys()]) {
+  /** Asks the connections that can be asked, of several only the first where the newest is wanted; whether there was one. */
+  put(connections: readonly Connection[]): boolean {
+    const { mode, timeoutMs } = this.#how;
+    for (const connection of connections) {
       const { plain, info } = connection;
-      const own = [info.secret, { id: this.#id, timeoutMs }, event, data];
-      const [name, args] = plain ? [event, [data]] : [EVENTS.question, own];
+      // Plain clients are asked as any Socket.IO client is.
+      const own = [info.secret, { id: this.#id, timeoutMs }, this.#event, this.#data];
+      const [name, args] = plain ? [this.#event, [this.#data]] : [EVENTS.question, own];
       const stop = connection.ask(name, args, (answer) => this.#answered(connection, answer));
-      this.#waiting.set(connection, stop);
+      if (stop !== undefined) this.#waiting.set(connection, stop);
+      if (stop !== undefined && mode === "newest") break;
     }
+    return this.#waiting.size > 0;
   }
 
   /** The time is over. */
@@ -161,7 +166,7 @@ class Question {
     const read = connection.plain ? readPlain(answer) : readAnswer(answer?.[0]);
     if ("code" in read) this.#silent.push({ ...named(connection), code: read.code });
     else this.#answers.push({ ...named(connection), data: read.data });
-    if (this.#waiting.size === 0 || (this.#answers.length > 0 && !this.#waitsForAll)) this.finish();
+    if (this.#waiting.size === 0 || (this.#answers.length > 0 && this.#how.mode !== "all")) this.finish();
   }
 }
 

@@ -11,11 +11,11 @@ import {
 import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
 import { type HeartbeatOptions, HeartbeatRequests } from "./heartbeat.ts";
 import type { Link, LinkListener } from "./link.ts";
+import { named, type PassedOver, split, together } from "./passed.ts";
 import type { Broker, CursorMove, Entry, Page, Signal } from "./ports.ts";
 import type { PushLog, Recipient } from "./pushes.ts";
-import { added, type OffsetRange } from "./ranges.ts";
 import { ReadMark } from "./read-mark.ts";
-import { holes, isFor } from "./resume.ts";
+import { type Elsewhere, holes, isDue, isFor } from "./resume.ts";
 import { findStart, introduce, positionOf, type Starter } from "./start.ts";
 import type { Turns } from "./turns.ts";
 import { Window } from "./window.ts";
@@ -72,9 +72,6 @@ interface ConnectionParts {
   readonly listener: ConnectionListener;
 }
 
-/** Ranges of missed messages that wait for their confirmation; beyond it the oldest become one. */
-const MAX_MISSED = 64;
-
 /** One registered connection: tails its user's mailbox, with a fast path for what is accepted now. */
 export class Connection implements LinkListener {
   readonly info: ConnectionInfo;
@@ -99,8 +96,9 @@ export class Connection implements LinkListener {
   /** Whether hints may have been lost since the last read began. */
   #stale = false;
   readonly #window: Window;
-  /** What was told as missed and is not confirmed. */
-  #missed: readonly OffsetRange[] = [];
+  /** What it was not given, above what is confirmed. */
+  #passed: PassedOver = {};
+  #elsewhere: Elsewhere = { through: 0, unseen: [] };
   readonly #readMark = new ReadMark();
   /** Whether the broker knows that this device exists. */
   #deviceKnown = false;
@@ -156,6 +154,8 @@ export class Connection implements LinkListener {
     const offset = begin?.(state.epoch, start.offset) ?? start.offset;
     this.#epoch = state.epoch;
     this.#sent = this.#given = offset;
+    this.#elsewhere = found.elsewhere;
+    this.#passed = found.passed;
     this.#heartbeats.left(offset);
     // A position the client brought moves no cursor; that it holds, the client may confirm.
     this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
@@ -178,14 +178,11 @@ export class Connection implements LinkListener {
       return;
     }
     this.#known = Math.max(this.#known, entry.offset);
-    if (epoch !== this.#epoch) {
-      this.close("EPOCH_CHANGED", true);
-      return;
-    }
+    if (epoch !== this.#epoch) this.close("EPOCH_CHANGED", true);
     if (this.#state !== "live" || entry.offset <= this.#sent) return;
     const isNext = entry.offset === this.#sent + 1 && entry.expiresAt > this.#context.broker.now();
     if (!isNext) this.#enter("catching-up");
-    else if (!isFor(entry, this.info.device)) this.#skip(entry.offset);
+    else if (!isFor(entry, this.info.device)) this.#passOver(entry);
     else if (this.#hasRoomFor(entry.bytes)) this.#push(entry);
     else this.#enter("catching-up");
   }
@@ -203,14 +200,10 @@ export class Connection implements LinkListener {
     this.#link.send(controlFrame(event, this.info.secret, payload));
   }
 
-  /** Whether a question can be put to it now. */
-  get askable(): boolean {
-    return this.#state !== "closed" && (this.plain || this.#state !== "joining") && !this.#link.congested;
-  }
-
-  /** Asks the client, as `Link.ask` does. */
-  ask(event: string, args: readonly unknown[], answered: (answer?: readonly unknown[]) => void): () => void {
-    return this.#link.ask(event, args, answered);
+  /** Asks the client, as `Link.ask` does; nothing where that is not possible now. */
+  ask(...question: Parameters<Link["ask"]>): (() => void) | undefined {
+    const isReady = this.#state !== "closed" && (this.plain || this.#state !== "joining");
+    return isReady && !this.#link.congested ? this.#link.ask(...question) : undefined;
   }
 
   /** The user has read up to `offset`, here or elsewhere. The client is told now, or when there is room. */
@@ -295,6 +288,14 @@ export class Connection implements LinkListener {
     if (this.#state === "catching-up") void this.#catchUp();
   }
 
+  /** The entry is not for this connection. What is for all devices but this one may have been had by nobody yet. */
+  #passOver(entry: Entry): void {
+    const { offset, devices = { only: "" } } = entry;
+    const isForOthers = "except" in devices && !isFor(entry, this.info.device);
+    if (isForOthers) this.#passed = together(this.#passed, { skipped: [{ first: offset, last: offset }] });
+    this.#skip(offset);
+  }
+
   /** `offset` is not for this connection. */
   #skip(offset: number): void {
     const isSettled = this.#confirmed >= this.#given;
@@ -304,10 +305,10 @@ export class Connection implements LinkListener {
   }
 
   #tellMoved(): void {
-    const missed = this.#missed.filter(({ last }) => last <= this.#confirmed);
-    if (missed.length > 0) this.#missed = this.#missed.slice(missed.length);
+    const [below, above] = split(this.#passed, this.#confirmed);
+    this.#passed = above;
     this.#deviceKnown = true;
-    this.#listener.onMoved(this, { delivered: this.#confirmed, ...(missed.length > 0 && { missed }) });
+    this.#listener.onMoved(this, { delivered: this.#confirmed, ...named(below) });
   }
 
   #tellRead(): void {
@@ -368,11 +369,11 @@ export class Connection implements LinkListener {
     for (const entry of page.entries) {
       // What has expired since it was read is a hole like any other.
       if (entry.offset <= this.#sent || entry.expiresAt <= now) continue;
-      const isOurs = isFor(entry, this.info.device);
+      const isOurs = isDue(entry, this.info.device, this.#elsewhere);
       if (isOurs && !this.#hasRoomFor(entry.bytes)) return false;
       this.#missTo(entry.offset, page.trimmed);
       if (isOurs) this.#push(entry);
-      else this.#skip(entry.offset);
+      else this.#passOver(entry);
     }
     this.#missTo(page.through + 1, page.trimmed);
     return true;
@@ -382,11 +383,12 @@ export class Connection implements LinkListener {
   #missTo(before: number, trimmed: number): void {
     for (const missed of holes(this.#sent, before, trimmed)) {
       const last = missed.before - 1;
-      this.#missed = added(this.#missed, { first: missed.after + 1, last }, MAX_MISSED);
-      // Plain clients are told nothing, so they have nothing to confirm.
-      if (this.plain) this.#skip(last);
+      this.#passed = together(this.#passed, { missed: [{ first: missed.after + 1, last }] });
+      // Plain clients are told nothing, and nobody of what the user has had elsewhere: there is nothing to confirm.
+      const isPast = last <= this.#elsewhere.through;
+      if (this.plain || isPast) this.#skip(last);
       else this.#sent = this.#given = last;
-      this.#tellMissed(missed);
+      if (!isPast) this.#tellMissed(missed);
     }
   }
 

@@ -1,5 +1,5 @@
+import { named, together as passedTogether } from "./passed.ts";
 import type { Broker, CancelTimer, Clock, CursorMove } from "./ports.ts";
-import { added } from "./ranges.ts";
 
 interface WaitingMove {
   readonly epoch: string;
@@ -20,19 +20,16 @@ export interface CursorWriterOptions {
 /** The longest wait between two tries of a store that fails. */
 const MAX_WAIT_MS = 30_000;
 const MAX_DOUBLINGS = 16;
-/** Ranges of missed messages that wait with one cursor; beyond it the oldest become one. */
-const MAX_MISSED = 64;
 
 const furthest = (a: number | undefined, b: number | undefined): number => Math.max(a ?? 0, b ?? 0);
 
 /** Two moves of one cursor as one. What was read in either without being shown is not shown. */
 function together(first: CursorMove, second: CursorMove): CursorMove {
-  const missed = (second.missed ?? []).reduce((ranges, range) => added(ranges, range, MAX_MISSED), first.missed ?? []);
   const reads = first.read !== undefined || second.read !== undefined;
   const delivers = first.delivered !== undefined || second.delivered !== undefined;
   return {
     ...(delivers && { delivered: furthest(first.delivered, second.delivered) }),
-    ...(missed.length > 0 && { missed }),
+    ...named(passedTogether(first, second)),
     ...(reads && { read: furthest(first.read, second.read), unshown: first.unshown === true || second.unshown === true }),
     transient: first.transient === true && second.transient === true,
   };

@@ -1,13 +1,10 @@
 import type { Connection } from "./connection.ts";
+import { named, type PassedOver, split, together } from "./passed.ts";
 import type { Clock, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
-import { added, type OffsetRange } from "./ranges.ts";
 import { plainCursor } from "./resume.ts";
 
 /** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
 const MAX_DEBTS = 64;
-
-/** Ranges that plain connections passed as missed and their shared cursor has not; beyond it the oldest become one. */
-const MAX_MISSED = 64;
 
 /** What a broken plain connection had not confirmed. */
 interface Debt {
@@ -35,8 +32,8 @@ export class UserConnections implements MailboxListener {
   #epoch = "";
   /** What broken plain connections are owed, the most first, until others take it over. */
   readonly #debts: Debt[] = [];
-  /** What plain connections have passed as missed above their shared cursor. */
-  #missed: readonly OffsetRange[] = [];
+  /** What plain connections were not given, above their shared cursor. */
+  #passed: PassedOver = {};
   /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
   #reached = 0;
 
@@ -59,7 +56,7 @@ export class UserConnections implements MailboxListener {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#debts.length = 0;
-      this.#missed = [];
+      this.#passed = {};
       this.#reached = 0;
     }
     this.#forgetExpired();
@@ -86,14 +83,13 @@ export class UserConnections implements MailboxListener {
    * How far the device that all plain connections share has come in a life of the mailbox, now that one of them has moved; nothing
    * for a life that is over.
    */
-  plainMove(epoch: string, { missed = [] }: CursorMove): CursorMove | undefined {
+  plainMove(epoch: string, move: CursorMove): CursorMove | undefined {
     if (epoch !== this.#epoch) return undefined;
     this.#forgetExpired();
     this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debts[0]?.confirmed));
-    for (const range of missed) this.#missed = added(this.#missed, range, MAX_MISSED);
-    const passed = this.#missed.filter(({ last }) => last <= this.#reached);
-    this.#missed = this.#missed.slice(passed.length);
-    return { delivered: this.#reached, ...(passed.length > 0 && { missed: passed }) };
+    const [below, above] = split(together(this.#passed, move), this.#reached);
+    this.#passed = above;
+    return { delivered: this.#reached, ...named(below) };
   }
 
   entry(entry: Entry, epoch: string): void {

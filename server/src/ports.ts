@@ -119,14 +119,20 @@ export interface DeviceCursors extends Cursors {
 export interface UserCursors extends Cursors {
   /** Passed as missed and not as delivered, by every device that has passed it. */
   readonly missed: readonly OffsetRange[];
+  /** Passed because it is for all devices but that one, and by none of the others. */
+  readonly skipped: readonly OffsetRange[];
   /** Read while the user had read receipts switched off. */
   readonly unshown: readonly OffsetRange[];
 }
 
 /** How far a device has come since it last said so. */
 export interface CursorMove extends Partial<Cursors> {
+  /** Where a device began that is not known yet; without it, nobody knows what of the way it was given. */
+  readonly began?: number;
   /** What it was told as missed below `delivered`, in order. */
   readonly missed?: readonly OffsetRange[];
+  /** What lies below `delivered` and is for all devices but this one, in order. */
+  readonly skipped?: readonly OffsetRange[];
   /** Whether what was read may not be told to senders. */
   readonly unshown?: boolean;
   readonly transient?: boolean;
@@ -138,7 +144,7 @@ export interface CursorsMoved {
   readonly epoch: string;
   /** When, by the broker's clock. */
   readonly at: number;
-  /** From where; for a device never seen, from where its user had come, because that is where such devices begin. */
+  /** From where; for a device never seen, from where it says it began, else from where its user had come. */
   readonly from: Cursors;
   readonly to: Cursors;
   /** What of it was told as missed, and not delivered. */

@@ -40,8 +40,8 @@ function firstOf(devices: Iterable<readonly [string, DeviceCursors]>, at: When):
 /** What can be told of a message from where its recipient's mailbox stands. */
 export function progressOf({ epoch, devices, user }: MailboxState, place: Place): Progress {
   const { offset } = place;
-  // What one device was told as missed and no other was given is not delivered, and nobody can have read it.
-  if (epoch !== place.epoch || includes(user.missed, offset)) return {};
+  // What devices passed without being given it is not delivered, and nobody can have read it.
+  if (epoch !== place.epoch || includes(user.missed, offset) || includes(user.skipped, offset)) return {};
   const counting = [...devices].filter(([device]) => isFor(place, device));
   const given = counting.filter(([, { delivered }]) => delivered >= offset);
   // Devices that were forgotten left nothing behind but the user's own furthest place.

@@ -1,5 +1,6 @@
 import type { Missed, Position } from "@usercast/protocol";
-import type { Cursors, DeviceFilter, MailboxState, Page } from "./ports.ts";
+import type { Cursors, DeviceFilter, Entry, MailboxState, Page } from "./ports.ts";
+import { includes, type OffsetRange } from "./ranges.ts";
 
 // Where a connection starts, and what it will not get. Values in, values out.
 
@@ -102,3 +103,13 @@ export function isFor({ devices }: { readonly devices?: DeviceFilter }, device: 
   if (devices === undefined) return true;
   return "only" in devices ? devices.only === device : devices.except !== device;
 }
+
+/** What a user has had on other devices before a new one came, and what they passed because it was for all but them. */
+export interface Elsewhere {
+  readonly through: number;
+  readonly unseen: readonly OffsetRange[];
+}
+
+/** Whether a device is to be given an entry. */
+export const isDue = (entry: Entry, device: string, { through, unseen }: Elsewhere): boolean =>
+  isFor(entry, device) && (entry.offset > through || includes(unseen, entry.offset));

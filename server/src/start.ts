@@ -1,6 +1,8 @@
 import type { Position, Ready } from "@usercast/protocol";
+import type { PassedOver } from "./passed.ts";
 import type { Broker, DeviceCursors, MailboxState } from "./ports.ts";
-import { type Start, stands, startOf } from "./resume.ts";
+import { added, type OffsetRange } from "./ranges.ts";
+import { type Elsewhere, isFor, type Start, stands, startOf } from "./resume.ts";
 
 /** Who asks where to start. */
 export interface Starter {
@@ -16,7 +18,15 @@ export interface FoundStart {
   /** The device's own cursors, where it is known. */
   readonly known: DeviceCursors | undefined;
   readonly start: Start;
+  readonly elsewhere: Elsewhere;
+  /** What the client, which claims to be further than its device's cursor, cannot have been given any more. */
+  readonly passed: PassedOver;
 }
+
+/** Entries per read on the way to a claim. */
+const PAGE = 128;
+/** Ranges of missed messages on the way to a claim; beyond it the oldest become one. */
+const MAX_RANGES = 64;
 
 /** Asks the broker what the rules of `resume.ts` need to know; nothing when a new life began between two of its answers. */
 export async function findStart(broker: Broker, { userId, device, claim }: Starter): Promise<FoundStart | undefined> {
@@ -27,7 +37,46 @@ export async function findStart(broker: Broker, { userId, device, claim }: Start
   if (page !== undefined && page.epoch !== state.epoch) return undefined;
   const isVoid = claim !== undefined && !stands(claim, state.epoch, page);
   const first = isVoid ? (await broker.read(userId, 0, 1)).entries[0]?.offset : undefined;
-  return { state, known, start: startOf({ ...state, device: known }, claim, page, first ?? state.head.offset + 1) };
+  const start = startOf({ ...state, device: known }, claim, page, first ?? state.head.offset + 1);
+  const isNew = claim === undefined && known === undefined;
+  const unseen = isNew ? await stillThere(broker, { userId, device }, state.user.skipped) : [];
+  const missed =
+    claim === undefined || isVoid ? [] : await holesBetween(broker, userId, (known ?? state.user).delivered, claim.offset);
+  const offset = Math.min(start.offset, (unseen[0]?.first ?? Number.POSITIVE_INFINITY) - 1);
+  const began = known === undefined ? { began: claim === undefined ? offset : Math.min(offset, state.user.delivered) } : {};
+  const elsewhere = { through: unseen.length > 0 ? state.user.delivered : 0, unseen };
+  return { state, known, start: { ...start, offset }, elsewhere, passed: { missed, ...began } };
+}
+
+/** The ranges that hold something for a device still, from there on. */
+async function stillThere(
+  broker: Broker,
+  { userId, device }: Starter,
+  ranges: readonly OffsetRange[],
+): Promise<readonly OffsetRange[]> {
+  const found: OffsetRange[] = [];
+  for (const { first, last } of ranges) {
+    const entry = (await broker.read(userId, first - 1, 1)).entries[0];
+    if (entry !== undefined && entry.offset <= last && isFor(entry, device)) found.push({ first: entry.offset, last });
+  }
+  return found;
+}
+
+/** What is not kept any more, of what comes after one offset up to another. */
+async function holesBetween(broker: Broker, userId: string, after: number, through: number): Promise<readonly OffsetRange[]> {
+  let holes: readonly OffsetRange[] = [];
+  for (let at = after; at < through; ) {
+    const page = await broker.read(userId, at, PAGE);
+    const end = Math.min(Math.max(page.through, at + 1), through);
+    for (const { offset } of page.entries) {
+      if (offset > end) break;
+      holes = added(holes, { first: at + 1, last: offset - 1 }, MAX_RANGES);
+      at = offset;
+    }
+    holes = added(holes, { first: at + 1, last: end }, MAX_RANGES);
+    at = end;
+  }
+  return holes;
 }
 
 /** The position of a start whose message the log may no longer hold; then a time between its neighbours', which nothing contradicts. */

@@ -61,6 +61,30 @@ test("a message for a device that was never there waits for it, whatever others 
   await vi.waitFor(() => expect(received(tv)).toEqual(["for the tv", "for all again"]));
 });
 
+test("a message for all but one device waits for the first of the others, however far that one has come", async () => {
+  const { users, url } = await start({ cursorIntervalMs: 0 });
+  const phone = await wire(url, "ana");
+  await users.to("ana").send("before");
+  await users.to("ana").except({ device: "phone" }).send("sent by the phone");
+  await users.to("ana").ttl(1).except({ device: "phone" }).send("expires");
+  const last = await users.to("ana").send("after");
+  await vi.waitFor(() => expect(received(phone)).toEqual(["before", "after"]));
+  await phone.socket.emitWithAck(EVENTS.ack, 4);
+  await last.delivered();
+  expect((await users.trace("ana", 2)).state).toBe("waiting");
+  const laptop = await wire(url, "ana", { device: "laptop" });
+  // What the user has had elsewhere does not come again, and is no loss.
+  await vi.waitFor(() => expect(received(laptop)).toEqual(["sent by the phone"]));
+  await laptop.socket.emitWithAck(EVENTS.ack, 2);
+  await vi.waitFor(async () => expect((await users.trace("ana", 2)).state).toBe("delivered"));
+  expect((await users.trace("ana", 3)).state).toBe("expired");
+  await users.to("ana").send("live");
+  await vi.waitFor(() => expect(received(laptop)).toEqual(["sent by the phone", "live"]));
+  expect(laptop.missed).toEqual([]);
+  const tv = await wire(url, "ana", { device: "tv" });
+  await vi.waitFor(() => expect(received(tv)).toEqual(["live"]));
+});
+
 test("a full window of one device's messages holds up nobody else, and skipped ones do not count", async () => {
   const { users, url } = await start({ windowMessages: 4 });
   const phone = await wire(url, "ana");

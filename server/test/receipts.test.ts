@@ -95,6 +95,26 @@ test("a message that expired unseen is never told as delivered, though the curso
   expect(await users.trace("ana", 1)).toMatchObject({ state: "expired" });
 });
 
+test("a device that claims to be past what expired unseen makes nobody believe that it had it", async () => {
+  const clock = new ManualClock();
+  const broker = memory({ quiet: true, clock });
+  const { users, url } = await start({ ...everything, broker });
+  const first = await wire(url, "ana");
+  await users.to("ana").send("had");
+  await vi.waitFor(() => expect(first.messages).toHaveLength(1));
+  await first.socket.emitWithAck(EVENTS.ack, 1);
+  first.socket.disconnect();
+  const short = await users.to("ana").ttl("1s").send("expires");
+  const long = await users.to("ana").send("stays");
+  clock.advance(2_000);
+  // It was told, and what it confirmed was lost with its connection.
+  const again = await wire(url, "ana", { position: { ...first.ready.position, ...long, offset: 3 } });
+  await again.socket.emitWithAck(EVENTS.ack, 3);
+  await long.delivered();
+  expect(await users.trace("ana", short.offset)).toMatchObject({ state: "expired" });
+  expect((await broker.position("ana")).user.missed).toEqual([{ first: 2, last: 2 }]);
+});
+
 test("states are told again to who was away, by any connection of the sender's and nobody else's", async () => {
   const { url } = await start(everything);
   const bo = await wire(url, "bo");

@@ -4,7 +4,7 @@ import { added, bounded, type OffsetRange, without } from "../ranges.ts";
 import type { Retention } from "./retention.ts";
 
 /** Where everybody begins. */
-const NOWHERE: UserCursors = { delivered: 0, read: 0, missed: [], unshown: [] };
+const NOWHERE: UserCursors = { delivered: 0, read: 0, missed: [], skipped: [], unshown: [] };
 
 /** Ranges kept of what no sender may be told: more than any honest mailbox has. */
 const MAX_RANGES = 64;
@@ -73,7 +73,7 @@ export class CursorSet {
     return {
       device: name,
       at: now,
-      from: { delivered: from?.delivered ?? delivered, read: from?.read ?? read },
+      from: { delivered: from?.delivered ?? move.began ?? delivered, read: from?.read ?? read },
       to,
       missed: move.missed ?? [],
       userRead: read,
@@ -94,25 +94,16 @@ export class CursorSet {
     return true;
   }
 
-  #userAfter(from: DeviceCursors | undefined, to: Cursors, { missed = [], unshown = false }: CursorMove): UserCursors {
+  #userAfter(from: DeviceCursors | undefined, to: Cursors, move: CursorMove): UserCursors {
+    const { missed = [], skipped = [], unshown = false } = move;
     const { delivered, read } = this.#user;
-    // What this device was given is delivered, whoever else was told that it will not come. Where a device never seen began is
-    // not what it was given.
-    let unseen = this.#user.missed;
-    if (from !== undefined) {
-      let next = from.delivered + 1;
-      for (const { first, last } of missed) {
-        unseen = without(unseen, { first: next, last: first - 1 });
-        next = Math.max(next, last + 1);
-      }
-      unseen = without(unseen, { first: next, last: to.delivered });
-    }
-    // What some device has passed before was delivered, or is in the list already.
-    for (const { first, last } of missed) unseen = added(unseen, clip(first, last, delivered + 1, to.delivered), MAX_RANGES);
+    const way: Way = { from: from?.delivered ?? move.began, through: to.delivered, userDelivered: delivered };
+    const notGiven = [...missed, ...skipped].sort((a, b) => a.first - b.first);
     return {
       delivered: Math.max(delivered, to.delivered),
       read: Math.max(read, to.read),
-      missed: bounded(unseen, MAX_RANGES),
+      missed: passedOver(this.#user.missed, missed, notGiven, way),
+      skipped: passedOver(this.#user.skipped, skipped, notGiven, way),
       unshown: unshown ? added(this.#user.unshown, { first: read + 1, last: to.read }, MAX_RANGES) : this.#user.unshown,
     };
   }
@@ -132,6 +123,35 @@ export class CursorSet {
 function forward(from: Cursors, to: Partial<Cursors>, head: number): Cursors {
   const further = (now: number, next: number | undefined) => (isOffset(next) ? Math.max(now, Math.min(next, head)) : now);
   return { delivered: further(from.delivered, to.delivered), read: further(from.read, to.read) };
+}
+
+/** From where to where a device went; a device never seen began somewhere, and was not given what lies below. */
+interface Way {
+  readonly from: number | undefined;
+  readonly through: number;
+  /** How far its user had come before. */
+  readonly userDelivered: number;
+}
+
+/** What nobody was given, after a device has passed `more` of it and was given everything on its way but `notGiven`. */
+function passedOver(
+  ranges: readonly OffsetRange[],
+  more: readonly OffsetRange[],
+  notGiven: readonly OffsetRange[],
+  { from, through, userDelivered }: Way,
+): readonly OffsetRange[] {
+  let left = ranges;
+  if (from !== undefined) {
+    let next = from + 1;
+    for (const { first, last } of notGiven) {
+      left = without(left, { first: next, last: first - 1 });
+      next = Math.max(next, last + 1);
+    }
+    left = without(left, { first: next, last: through });
+  }
+  // What some device has passed before was given to it, or is in the list already.
+  for (const { first, last } of more) left = added(left, clip(first, last, userDelivered + 1, through), MAX_RANGES);
+  return bounded(left, MAX_RANGES);
 }
 
 const clip = (first: number, last: number, least: number, most: number): OffsetRange => ({

@@ -67,6 +67,7 @@ type CursorsRow = readonly [
   delivered: number,
   read: number,
   missed: readonly RangeRow[],
+  skipped: readonly RangeRow[],
   unshown: readonly RangeRow[],
   devices: readonly DeviceRow[],
 ];
@@ -106,19 +107,20 @@ const rangeRows = (ranges: readonly OffsetRange[]): readonly RangeRow[] => range
 const rangesOf = (rows: readonly RangeRow[]): readonly OffsetRange[] => rows.map(([first, last]) => ({ first, last }));
 
 const cursors: Codec<string, CursorSet, CursorsRow> = {
-  encode: ({ user: { delivered, read, missed, unshown }, all }) => [
+  encode: ({ user: { delivered, read, missed, skipped, unshown }, all }) => [
     delivered,
     read,
     rangeRows(missed),
+    rangeRows(skipped),
     rangeRows(unshown),
     Array.from(all, ([name, device]): DeviceRow => {
       const { delivered, read, deliveredAt, readAt, seenAt, transient } = device;
       return [name, delivered, read, deliveredAt, readAt, seenAt, transient];
     }),
   ],
-  decode: ([delivered, read, missed, unshown, devices]) =>
+  decode: ([delivered, read, missed, skipped, unshown, devices]) =>
     new CursorSet(
-      { delivered, read, missed: rangesOf(missed), unshown: rangesOf(unshown) },
+      { delivered, read, missed: rangesOf(missed), skipped: rangesOf(skipped), unshown: rangesOf(unshown) },
       devices.map(([name, delivered, read, deliveredAt, readAt, seenAt, transient]): [string, DeviceCursors] => [
         name,
         { delivered, read, deliveredAt, readAt, seenAt, transient },

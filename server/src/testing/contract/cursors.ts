@@ -152,6 +152,35 @@ export function cursorTests({ test, elapse }: Suite): void {
     assert.deepEqual((await broker.position("ana")).user.missed, [{ first: 3, last: 3 }]);
   });
 
+  test("keeps what was passed because it is for all but one, until another passes it", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "phone", epoch, { delivered: 0 });
+    await broker.advance("ana", "phone", epoch, {
+      delivered: 4,
+      skipped: [{ first: 2, last: 3 }],
+      missed: [{ first: 4, last: 4 }],
+    });
+    await broker.advance("ana", "laptop", epoch, { delivered: 2 });
+    const { user } = await broker.position("ana");
+    assert.deepEqual([user.skipped, user.missed], [[{ first: 2, last: 3 }], [{ first: 4, last: 4 }]]);
+    await broker.advance("ana", "laptop", epoch, {
+      delivered: 5,
+      skipped: [{ first: 5, last: 5 }],
+      missed: [{ first: 3, last: 3 }],
+    });
+    const after = (await broker.position("ana")).user;
+    assert.deepEqual(
+      [after.skipped, after.missed],
+      [
+        [
+          { first: 2, last: 3 },
+          { first: 5, last: 5 },
+        ],
+        [],
+      ],
+    );
+  });
+
   test("keeps what was read without being shown", async (broker) => {
     const epoch = await fill(broker);
     await broker.advance("ana", "phone", epoch, { delivered: 5, read: 1 });

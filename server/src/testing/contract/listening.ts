@@ -163,7 +163,7 @@ export function listeningTests({ test }: Suite): void {
       epoch: state.epoch,
       head: nowhere,
       devices: new Map(),
-      user: { delivered: 0, read: 0, missed: [], unshown: [] },
+      user: { delivered: 0, read: 0, missed: [], skipped: [], unshown: [] },
     });
     const next = await accept(broker, draft("ana", { key }));
     assert.deepEqual([next.epoch, next.offset], [state.epoch, 1]);

@@ -13,7 +13,7 @@ export function readTests({ test, elapse }: Suite): void {
         epoch,
         head: { epoch, offset: 0, at: 0 },
         devices: new Map(),
-        user: { delivered: 0, read: 0, missed: [], unshown: [] },
+        user: { delivered: 0, read: 0, missed: [], skipped: [], unshown: [] },
       };
       assert.deepEqual(await broker.position("ana"), nowhere);
       await broker.advance("ana", "phone", epoch, { delivered: 0, read: 0 });

@@ -1,0 +1,45 @@
+import type { CursorMove } from "./ports.ts";
+import { added, type OffsetRange } from "./ranges.ts";
+
+/** Ranges that wait for the cursor to pass them; beyond it the oldest become one. */
+const MAX_RANGES = 64;
+
+/** What a device passes without having been given it: told as missed, or for other devices. Kept until its cursor passes it. */
+export interface PassedOver {
+  readonly missed?: readonly OffsetRange[];
+  readonly skipped?: readonly OffsetRange[];
+  /** Where a device began that the store does not know yet: what it passes from there on, it was given. */
+  readonly began?: number;
+}
+
+const NONE: readonly OffsetRange[] = [];
+
+/** Both of them. */
+export const together = (first: PassedOver, second: PassedOver): PassedOver => ({
+  missed: joined(first.missed, second.missed),
+  skipped: joined(first.skipped, second.skipped),
+  ...beginning(first.began ?? second.began),
+});
+
+/** As a move names them: what there is none of is left out. */
+export const named = ({ missed = NONE, skipped = NONE, began }: PassedOver): Pick<CursorMove, keyof PassedOver> => ({
+  ...beginning(began),
+  ...(missed.length > 0 && { missed }),
+  ...(skipped.length > 0 && { skipped }),
+});
+
+/** What lies below a cursor, and what is left above it. */
+export function split(passed: PassedOver, through: number): readonly [below: PassedOver, above: PassedOver] {
+  const { missed = NONE, skipped = NONE, began } = passed;
+  const isBelow = ({ last }: OffsetRange): boolean => last <= through;
+  const isAbove = (range: OffsetRange): boolean => !isBelow(range);
+  return [
+    { missed: missed.filter(isBelow), skipped: skipped.filter(isBelow), ...beginning(began) },
+    { missed: missed.filter(isAbove), skipped: skipped.filter(isAbove) },
+  ];
+}
+
+const beginning = (began: number | undefined): PassedOver => (began === undefined ? {} : { began });
+
+const joined = (to: readonly OffsetRange[] = NONE, more: readonly OffsetRange[] = NONE): readonly OffsetRange[] =>
+  more.reduce((ranges, range) => added(ranges, range, MAX_RANGES), to);
