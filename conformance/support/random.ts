@@ -11,3 +11,10 @@ export function seeded(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** The seed of this run: `USERCAST_SEED`, else a new one. It is printed, so that a run that failed can be repeated. */
+export function announcedSeed(where: string): number {
+  const seed = Number(process.env["USERCAST_SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+  console.log(`${where}: USERCAST_SEED=${seed}`);
+  return seed;
+}

@@ -5,6 +5,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  /** Whether neither side is read: a buffer that drains must not set it going again. */
+  stalled: boolean;
 }
 
 /** A TCP proxy on the loopback that can be told to misbehave. */
@@ -70,16 +72,18 @@ export class TcpProxy {
 
   /** Reads no more from either side of the connections there are, until `resume`: what is written piles up at its writer. */
   stall(): void {
-    for (const { client, server } of this.#pairs) {
-      client.pause();
-      server.pause();
+    for (const pair of this.#pairs) {
+      pair.stalled = true;
+      pair.client.pause();
+      pair.server.pause();
     }
   }
 
   resume(): void {
-    for (const { client, server } of this.#pairs) {
-      client.resume();
-      server.resume();
+    for (const pair of this.#pairs) {
+      pair.stalled = false;
+      pair.client.resume();
+      pair.server.resume();
     }
   }
 
@@ -104,14 +108,15 @@ export class TcpProxy {
 
   #join(client: Socket, targetPort: number): void {
     const server = connect({ port: targetPort, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
-    const pair: Pair = { client, server };
+    const pair: Pair = { client, server, stalled: false };
     this.#pairs.add(pair);
-    if (this.#holds === undefined) forward(client, server, () => true);
+    const upwards = (): void => forward(pair, client, server, () => true);
+    if (this.#holds === undefined) upwards();
     else {
       client.once("data", (first) => {
         const pass = (): void => {
           server.write(first);
-          forward(client, server, () => true);
+          upwards();
           client.resume();
         };
         client.pause();
@@ -119,7 +124,7 @@ export class TcpProxy {
         else pass();
       });
     }
-    forward(server, client, (chunk) => {
+    forward(pair, server, client, (chunk) => {
       if (this.#swallows) this.#swallowed += chunk.toString("latin1");
       return !this.#swallows;
     });
@@ -137,11 +142,13 @@ export class TcpProxy {
 }
 
 /** Passes on what `passes` says, with back-pressure. */
-function forward(from: Socket, to: Socket, passes: (chunk: Buffer) => boolean): void {
+function forward(pair: Pair, from: Socket, to: Socket, passes: (chunk: Buffer) => boolean): void {
   from.on("data", (chunk) => {
     if (!passes(chunk) || to.destroyed || to.writableEnded || to.write(chunk)) return;
     from.pause();
-    to.once("drain", () => from.resume());
+    to.once("drain", () => {
+      if (!pair.stalled) from.resume();
+    });
   });
   from.on("end", () => {
     if (passes(Buffer.alloc(0))) to.end();
