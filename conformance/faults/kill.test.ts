@@ -26,6 +26,8 @@ const MIN_LIFE_MS = 30;
 const MAX_LIFE_MS = 1_200;
 /** More than are ever sent here, so that nothing is trimmed. */
 const LIMITS = ["--max-mailbox-messages", "1000000", "--max-mailbox-bytes", "1000000000"];
+/** A client whose move to WebSocket was cut off at a bad moment finds out when its heartbeat is due: after 45 seconds. */
+const PATIENCE_MS = 60_000;
 /** Who comes back quickly meets the server at its worst. */
 const RECONNECT = { reconnectionDelay: 20, reconnectionDelayMax: 100 };
 
@@ -40,13 +42,17 @@ const PAGES = [
 const OLDER = LIBRARIES[2] ?? NEWEST;
 
 /** Plain clients, likewise. */
-const PLAIN: readonly { readonly name: string; readonly library: Library; readonly proxied: boolean; readonly options: object }[] =
-  [
-    { name: "direct", library: NEWEST, proxied: false, options: {} },
-    { name: "over WebSocket", library: NEWEST, proxied: true, options: { transports: ["websocket"] } },
-    { name: "over polling", library: NEWEST, proxied: true, options: { transports: ["polling"] } },
-    { name: "an older one", library: OLDER, proxied: true, options: {} },
-  ];
+const PLAIN: readonly {
+  readonly name: string;
+  readonly library: Library;
+  readonly proxied: boolean;
+  readonly options: object;
+}[] = [
+  { name: "direct", library: NEWEST, proxied: false, options: {} },
+  { name: "over WebSocket", library: NEWEST, proxied: true, options: { transports: ["websocket"] } },
+  { name: "over polling", library: NEWEST, proxied: true, options: { transports: ["polling"] } },
+  { name: "an older one", library: OLDER, proxied: true, options: {} },
+];
 
 /** What all senders note. */
 class Ledger {
@@ -78,7 +84,7 @@ class Ledger {
 }
 
 test(`of what is accepted, ${KILLS} kills and bad networks lose nothing, turn nothing around and repeat nothing`, {
-  timeout: 45_000 + KILLS * 5_000,
+  timeout: 90_000 + KILLS * 5_000,
 }, async () => {
   const seed = announcedSeed("kill.test.ts");
   // Everybody has a stream of their own, so that what one does next does not hang on how fast the others are.
@@ -132,10 +138,10 @@ test(`of what is accepted, ${KILLS} kills and bad networks lose nothing, turn no
   await Promise.all(going);
   await ledger.sendOne(server, "the last one", true);
   for (const [name, handled] of pages) {
-    await until(`${name} has handled the last one`, () => handled.at(-1)?.data === "the last one");
+    await until(`${name} has handled the last one`, () => handled.at(-1)?.data === "the last one", PATIENCE_MS);
   }
   for (const [name, { received }] of plain) {
-    await until(`the plain client ${name} has the last one`, () => received().at(-1) === "the last one");
+    await until(`the plain client ${name} has the last one`, () => received().at(-1) === "the last one", PATIENCE_MS);
   }
 
   const { sent, accepted } = ledger;

@@ -18,7 +18,9 @@ const MAX_LOG_LENGTH = 16_384;
 export interface ServerOptions {
   /** @default 0, a free one */
   readonly port?: number;
-  /** Arguments after the port and the folder. */
+  /** A folder for its data that somebody else made, and removes. @default a new one, which `close` removes */
+  readonly dataDir?: string;
+  /** Arguments beside the port and the folder. */
   readonly args?: readonly string[];
   /** Environment beside `PATH` and the like; settings of the tests' own environment never reach the server. */
   readonly env?: Readonly<Record<string, string>>;
@@ -46,7 +48,7 @@ export class TestServer {
 
   /** Starts a server and waits until it says where it listens. */
   static async start(options: ServerOptions = {}): Promise<TestServer> {
-    const server = new TestServer(await mkdtemp(join(tmpdir(), "usercast-test-")), options);
+    const server = new TestServer(options.dataDir ?? (await mkdtemp(join(tmpdir(), "usercast-test-"))), options);
     try {
       await server.#spawn();
     } catch (error) {
@@ -68,6 +70,11 @@ export class TestServer {
   /** The end of the log, for a test that failed. */
   get log(): string {
     return this.#log;
+  }
+
+  /** Of the process that runs now, or ran last. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
   }
 
   get alive(): boolean {
@@ -98,7 +105,7 @@ export class TestServer {
   /** Ends the process, if it lives, and removes its folder. */
   async close(): Promise<void> {
     if (this.alive) await this.kill();
-    await rm(this.dataDir, { recursive: true, force: true });
+    if (this.#options.dataDir === undefined) await rm(this.dataDir, { recursive: true, force: true });
   }
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {

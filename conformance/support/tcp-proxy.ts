@@ -17,6 +17,9 @@ export class TcpProxy {
   #swallows = false;
   #swallowed = "";
 
+  /** Whether new connections are ended at once, as by a network that is not there. */
+  #refuses = false;
+
   readonly #holds: RegExp | undefined;
   readonly #held: (() => void)[] = [];
 
@@ -96,6 +99,16 @@ export class TcpProxy {
     }
   }
 
+  /** Breaks the connections there are, and lets none through until `admit`. */
+  refuse(): void {
+    this.#refuses = true;
+    this.cut();
+  }
+
+  admit(): void {
+    this.#refuses = false;
+  }
+
   /** Tells one side that the other will write no more, while that other hears nothing of it. */
   halfClose(towards: "client" | "server"): void {
     for (const pair of this.#pairs) pair[towards].end();
@@ -107,6 +120,10 @@ export class TcpProxy {
   }
 
   #join(client: Socket, targetPort: number): void {
+    if (this.#refuses) {
+      client.destroy();
+      return;
+    }
     const server = connect({ port: targetPort, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
     const pair: Pair = { client, server, stalled: false };
     this.#pairs.add(pair);

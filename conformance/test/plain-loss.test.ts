@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { connectionCount, describeUser, send, sendAll } from "../support/http.ts";
+import { type Addressed, connectionCount, describeUser, send, sendAll } from "../support/http.ts";
 import { expectInOrderAtLeastOnce, numbered } from "../support/order.ts";
 import { owned, shared } from "../support/owned.ts";
 import { LIBRARIES, NEWEST, plainClient, registeredClient } from "../support/plain.ts";
@@ -14,6 +14,11 @@ const server = shared(() => TestServer.start());
 
 let users = 0;
 const newUser = (): string => `loss${++users}`;
+
+const oneHasConfirmed = (where: Addressed, user: string, count: number): Promise<unknown> =>
+  until(`one has confirmed ${count}`, async () => {
+    return (await describeUser(where, user)).connections.some(({ confirmed }) => confirmed === count);
+  });
 
 describe.each(LIBRARIES)("socket.io-client $version", (library) => {
   test.each(["websocket", "polling"])(
@@ -146,6 +151,50 @@ test("two clients that the same network left are both given everything, also whe
   second.socket.connect();
   await until("the second has all", () => second.received().length >= mailbox.length, 5_000);
   expectInOrderAtLeastOnce(second.connections, mailbox);
+});
+
+test("of two clients that broke at different places, the first one back does not take what the other is owed", async () => {
+  const user = newUser();
+  const proxies = [owned(await TcpProxy.start(server().port)), owned(await TcpProxy.start(server().port))] as const;
+  const options = { transports: ["websocket"], reconnection: false };
+  const behind = await registeredClient(NEWEST, server(), user, { ...options, url: proxies[0].url });
+  const ahead = await registeredClient(NEWEST, server(), user, { ...options, url: proxies[1].url, count: 2 });
+  proxies[0].swallow();
+  const mailbox = [...(await sendAll(server(), user, numbered("to one", 5)))];
+  await oneHasConfirmed(server(), user, 5);
+  proxies[1].swallow();
+  mailbox.push(...(await sendAll(server(), user, numbered("to none", 5))));
+  for (const proxy of proxies) proxy.cut();
+  await until("both are gone", async () => (await connectionCount(server(), user)) === 0);
+  ahead.socket.connect();
+  await oneHasConfirmed(server(), user, 10);
+  behind.socket.connect();
+  await until("the one that was behind has the last", () => behind.received().includes(mailbox.at(-1)));
+  expectInOrderAtLeastOnce(behind.connections, mailbox);
+  expectInOrderAtLeastOnce(ahead.connections, mailbox);
+});
+
+test("after a kill, too, the first one back does not take what another is owed", async () => {
+  const own = owned(await TestServer.start({ port: await steadyPort() }));
+  const proxy = owned(await TcpProxy.start(own.port));
+  const options = { transports: ["websocket"], reconnection: false };
+  const behind = await registeredClient(NEWEST, own, "ana", { ...options, url: proxy.url });
+  const ahead = await registeredClient(NEWEST, own, "ana", { ...options, count: 2 });
+  await send(own, "ana", "seen");
+  await until("both have confirmed it", async () => {
+    return (await describeUser(own, "ana")).connections.every(({ confirmed }) => confirmed === 1);
+  });
+  proxy.swallow();
+  const mailbox = ["seen", ...(await sendAll(own, "ana", numbered("to one", 5)))];
+  await oneHasConfirmed(own, "ana", 6);
+  await own.kill();
+  await own.restart();
+  proxy.cut();
+  ahead.socket.connect();
+  await oneHasConfirmed(own, "ana", 6);
+  behind.socket.connect();
+  await until("the one that was behind has the last", () => behind.received().includes(mailbox.at(-1)));
+  expectInOrderAtLeastOnce(behind.connections, mailbox);
 });
 
 test("a network that stalls and recovers costs nothing", async () => {
