@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestServer } from "./server.ts";
@@ -46,7 +46,8 @@ function smallDisk(): Disk {
 /** A disk on which this process alone can write no further than `bytes` into a file. */
 function limitedDisk(bytes: number): Disk {
   const dataDir = newFolder();
-  const limit = (server: TestServer, soft: string): void => run("prlimit", "--pid", String(server.pid), `--fsize=${soft}:unlimited`);
+  const limit = (server: TestServer, soft: string): void =>
+    run("prlimit", "--pid", String(server.pid), `--fsize=${soft}:unlimited`);
   return {
     dataDir,
     fail: (server) => limit(server, String(bytes)),
@@ -55,10 +56,13 @@ function limitedDisk(bytes: number): Disk {
   };
 }
 
-/** A folder that becomes read-only with all its files, the open ones too. */
+/**
+ * A store whose open file becomes read-only. Its lock is left alone: it is mapped into memory, and Linux ends a process that
+ * writes to the map of a file that became read-only.
+ */
 function frozenDisk(): Disk {
   const dataDir = newFolder();
-  const change = (flag: string): void => run("chattr", flag, ...readdirSync(dataDir).map((name) => join(dataDir, name)), dataDir);
+  const change = (flag: string): void => run("chattr", flag, join(dataDir, "data.mdb"));
   return {
     dataDir,
     fail: () => change("+i"),
@@ -82,7 +86,9 @@ function works(attempt: (folder: string) => boolean): boolean {
 
 const canMount = works((folder) => succeeds("mount", "-t", "tmpfs", "usercast-test", folder) && succeeds("umount", folder));
 
-const canFreeze = works((folder) => succeeds("chattr", "+i", folder) && !succeeds("touch", join(folder, "x")) && succeeds("chattr", "-i", folder));
+const canFreeze = works(
+  (folder) => succeeds("chattr", "+i", folder) && !succeeds("touch", join(folder, "x")) && succeeds("chattr", "-i", folder),
+);
 
 /** Every way a disk can fail here, by name. The limits work everywhere. */
 export const FAILING_DISKS: Readonly<Record<string, () => Disk>> = {

@@ -1,10 +1,10 @@
-import type { BrowserContext, Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { launchBrowser } from "../support/browser.ts";
 import { connectionCount, describeUser, send, sendAll } from "../support/http.ts";
 import { numbered } from "../support/order.ts";
-import { owned, shared } from "../support/owned.ts";
+import { shared } from "../support/owned.ts";
 import { steadyPort, TestServer } from "../support/server.ts";
+import { hasSeen, newTabs, seenBy } from "../support/tabs.ts";
 import { until } from "../support/wait.ts";
 
 // Tabs of a real browser with the SDK from the server's own script.
@@ -12,42 +12,9 @@ import { until } from "../support/wait.ts";
 const server = shared(async () => TestServer.start({ port: await steadyPort() }));
 const browser = shared(launchBrowser);
 
-/** What a tab has seen is kept where a reload finds it again. */
-const PAGE = `<!doctype html>
-<script src="/socket.io/socket.io.js"></script>
-<script src="/usercast.js"></script>
-<script>
-  const seen = () => JSON.parse(sessionStorage.getItem("seen") ?? "[]");
-  const note = (data) => sessionStorage.setItem("seen", JSON.stringify([...seen(), data]));
-  const me = usercast.connect(location.origin, {
-    userId: new URLSearchParams(location.search).get("user"),
-    socketOptions: { reconnectionDelay: 50, reconnectionDelayMax: 200 },
-  });
-  me.on("message", note);
-  me.lifecycle.on("missed", (missed) => note({ missed }));
-  me.lifecycle.on("error", (error) => note({ error: error.code }));
-</script>`;
-
-async function newBrowserProfile(): Promise<BrowserContext> {
-  const context = owned(await browser().newContext());
-  await context.route("**/tab.html*", (route) => route.fulfill({ contentType: "text/html", body: PAGE }));
-  return context;
-}
-
-async function openTab(context: BrowserContext, user: string): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(`${server().url}/tab.html?user=${user}`);
-  return page;
-}
-
-const seenBy = (page: Page): Promise<unknown[]> => page.evaluate("seen()");
-
-const hasSeen = (page: Page, count: number): Promise<unknown> =>
-  until(`the tab has seen ${count}`, async () => (await seenBy(page)).length >= count);
-
 test("two tabs live by themselves: both receive, a reload goes on where it was, closing one leaves the other", async () => {
-  const context = await newBrowserProfile();
-  const [first, second] = [await openTab(context, "ana"), await openTab(context, "ana")];
+  const tabs = await newTabs(browser(), server());
+  const [first, second] = [await tabs.open("ana"), await tabs.open("ana")];
   await until("both are connected", async () => (await connectionCount(server(), "ana")) === 2);
   expect((await describeUser(server(), "ana")).devices).toHaveLength(1);
   await sendAll(server(), "ana", ["one", "two"], { concurrency: 1 });
@@ -68,7 +35,7 @@ test("two tabs live by themselves: both receive, a reload goes on where it was, 
 });
 
 test("a stream through reloads and a kill of the server is seen once and in order", async () => {
-  const tab = await openTab(await newBrowserProfile(), "bo");
+  const tab = await (await newTabs(browser(), server())).open("bo");
   await until("the tab is connected", async () => (await connectionCount(server(), "bo")) === 1);
   const mailbox: unknown[] = [];
   for (const round of ["first", "second", "third"]) {
@@ -84,13 +51,13 @@ test("a stream through reloads and a kill of the server is seen once and in orde
 });
 
 test("a tab that was opened by another is a session of its own", async () => {
-  const context = await newBrowserProfile();
-  const first = await openTab(context, "cy");
+  const tabs = await newTabs(browser(), server());
+  const first = await tabs.open("cy");
   await until("the tab is connected", async () => (await connectionCount(server(), "cy")) === 1);
   await send(server(), "cy", "one");
   await hasSeen(first, 1);
   // The browser copies sessionStorage, what was seen included, into the new tab.
-  const [second] = await Promise.all([context.waitForEvent("page"), first.evaluate("void window.open(location.href)")]);
+  const second = await tabs.duplicate(first);
   await until("both are connected", async () => (await connectionCount(server(), "cy")) === 2);
   await send(server(), "cy", "two");
   await hasSeen(first, 2);
