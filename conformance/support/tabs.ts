@@ -78,7 +78,8 @@ export class Tabs {
 
 /** A browser profile for the test that runs now. */
 export async function newTabs(browser: Browser, server: Addressed): Promise<Tabs> {
-  const context = owned(await browser.newContext());
+  // A page that no server served counts as one of the open Internet, whose WebSockets to this machine Chromium blocks.
+  const context = owned(await browser.newContext({ permissions: ["local-network-access"] }));
   await context.route("**/tab.html*", (route) => route.fulfill({ contentType: "text/html", body: PAGE }));
   return new Tabs(context, server);
 }
