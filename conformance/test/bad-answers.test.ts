@@ -116,11 +116,13 @@ test.each([
 ])("an answer of %s is silence with a code of ours", async (_, args) => {
   const user = newUser();
   const raw = await wireClient(server(), user, "laptop");
+  const other = await wireClient(server(), user, "phone");
   const asked = ask(user, { mode: "all" });
-  const { number } = await nextQuestion(raw);
-  raw.send(`43${number}${JSON.stringify(args)}`);
+  raw.send(`43${(await nextQuestion(raw)).number}${JSON.stringify(args)}`);
+  other.send(answered((await nextQuestion(other)).number, good("yes")));
   const { status, answers, silent } = await asked;
-  expect({ status, answers }).toEqual({ status: 200, answers: [] });
+  expect(status).toBe(200);
+  expect(answers).toEqual([expect.objectContaining({ device: "phone", data: "yes" })]);
   expect(silent).toEqual([expect.objectContaining({ device: "laptop", code: expect.stringMatching(/^(NO_ANSWER|INTERNAL)$/) })]);
   expect(await isOnline(user)).toBe(true);
 });
