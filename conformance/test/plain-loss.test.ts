@@ -143,6 +143,7 @@ test("two clients that the same network left are both given everything, also whe
   const mailbox = await sendAll(server(), user, numbered("m", 5));
   proxy.cut();
   await until("both are gone", async () => (await connectionCount(server(), user)) === 0);
+  await until("both have noticed", () => !first.socket.connected && !second.socket.connected);
   first.socket.connect();
   await until("the first has all", () => first.received().length >= mailbox.length);
   await until("the first has confirmed all", async () => {
@@ -166,6 +167,7 @@ test("of two clients that broke at different places, the first one back does not
   mailbox.push(...(await sendAll(server(), user, numbered("to none", 5))));
   for (const proxy of proxies) proxy.cut();
   await until("both are gone", async () => (await connectionCount(server(), user)) === 0);
+  await until("both have noticed", () => !ahead.socket.connected && !behind.socket.connected);
   ahead.socket.connect();
   await oneHasConfirmed(server(), user, 10);
   behind.socket.connect();
@@ -190,6 +192,7 @@ test("after a kill, too, the first one back does not take what another is owed",
   await own.kill();
   await own.restart();
   proxy.cut();
+  await until("both have noticed", () => !ahead.socket.connected && !behind.socket.connected);
   ahead.socket.connect();
   await oneHasConfirmed(own, "ana", 6);
   behind.socket.connect();
