@@ -31,7 +31,7 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ["delivery.ts", "user-sends.ts"],
   ["send.ts", "connection.ts", "receipts.ts", "presence.ts", "ask.ts", "trace.ts"],
   ["hub.ts", "start.ts", "follower.ts", "receipt.ts", "frame.ts", "target.ts", "link.ts", "cursors.ts"],
-  ["progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "turns.ts"],
+  ["progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "passed.ts", "turns.ts"],
   ["resume.ts", "encode.ts", "events.ts", "pending.ts", "options.ts", "auth/jwt.ts", "auth/keys.ts", "auth/verify.ts"],
   ["clock.ts", "ranges.ts"],
   ["ports.ts"],
