@@ -104,6 +104,7 @@ export interface Cursors {
 
 /** One device's cursors, and when they last moved, in milliseconds since 1970 by the broker's clock. */
 export interface DeviceCursors extends Cursors {
+  /** 0 for a device that was sent something and never came. */
   readonly deliveredAt: number;
   readonly readAt: number;
   /** When the device was last here, as far as a day matters: by this it is forgotten. */

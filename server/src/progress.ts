@@ -42,7 +42,7 @@ export function progressOf({ epoch, devices, user }: MailboxState, place: Place)
   const { offset } = place;
   // What devices passed without being given it is not delivered, and nobody can have read it.
   if (epoch !== place.epoch || includes(user.missed, offset) || includes(user.skipped, offset)) return {};
-  const counting = [...devices].filter(([device]) => isFor(place, device));
+  const counting = [...devices].filter(([device, { deliveredAt }]) => isFor(place, device) && deliveredAt > 0);
   const given = counting.filter(([, { delivered }]) => delivered >= offset);
   // Devices that were forgotten left nothing behind but the user's own furthest place.
   const isDelivered = place.devices === undefined ? user.delivered >= offset : given.length > 0;

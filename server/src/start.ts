@@ -1,7 +1,7 @@
 import type { Position, Ready } from "@usercast/protocol";
 import type { PassedOver } from "./passed.ts";
 import type { Broker, DeviceCursors, MailboxState } from "./ports.ts";
-import { added, type OffsetRange } from "./ranges.ts";
+import { added, type OffsetRange, without } from "./ranges.ts";
 import { type Elsewhere, isFor, type Start, stands, startOf } from "./resume.ts";
 
 /** Who asks where to start. */
@@ -38,13 +38,15 @@ export async function findStart(broker: Broker, { userId, device, claim }: Start
   const isVoid = claim !== undefined && !stands(claim, state.epoch, page);
   const first = isVoid ? (await broker.read(userId, 0, 1)).entries[0]?.offset : undefined;
   const start = startOf({ ...state, device: known }, claim, page, first ?? state.head.offset + 1);
-  const isNew = claim === undefined && known === undefined;
-  const unseen = isNew ? await stillThere(broker, { userId, device }, state.user.skipped) : [];
-  const missed =
-    claim === undefined || isVoid ? [] : await holesBetween(broker, userId, (known ?? state.user).delivered, claim.offset);
+  // One that others have only sent to was not here yet.
+  const isNew = claim === undefined && (known === undefined || known.deliveredAt === 0);
+  const passedBy = without(state.user.skipped, { first: start.offset + 1, last: state.head.offset });
+  const unseen = isNew ? await stillThere(broker, { userId, device }, passedBy) : [];
+  const reached = (known ?? state.user).delivered;
+  const missed = claim === undefined ? [] : await holesBetween(broker, userId, reached, start.offset);
   const offset = Math.min(start.offset, (unseen[0]?.first ?? Number.POSITIVE_INFINITY) - 1);
-  const began = known === undefined ? { began: claim === undefined ? offset : Math.min(offset, state.user.delivered) } : {};
-  const elsewhere = { through: unseen.length > 0 ? state.user.delivered : 0, unseen };
+  const began = known === undefined ? { began: claim === undefined ? offset : Math.min(offset, reached) } : {};
+  const elsewhere = { through: unseen.length > 0 ? start.offset : 0, unseen };
   return { state, known, start: { ...start, offset }, elsewhere, passed: { missed, ...began } };
 }
 

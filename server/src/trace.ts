@@ -100,7 +100,7 @@ function devicesOf({ state, offset, pushes, connections }: TraceSources, entry: 
   return [...names].map((device): DeviceTrace => {
     const cursors = state.devices.get(device);
     const own = pushes.filter((push) => push.device === device).map(({ socketId, at }) => ({ socketId, at }));
-    const deliveredAt = cursors !== undefined && cursors.delivered >= offset ? cursors.deliveredAt : undefined;
+    const deliveredAt = cursors !== undefined && cursors.delivered >= offset ? cursors.deliveredAt || undefined : undefined;
     const isShown = cursors !== undefined && cursors.read >= offset && !includes(state.user.unshown, offset);
     const readAt = isShown && deliveredAt !== undefined ? cursors.readAt : undefined;
     const deviceState = (): DeviceTrace["state"] => {

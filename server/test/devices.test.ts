@@ -85,6 +85,20 @@ test("a message for all but one device waits for the first of the others, howeve
   await vi.waitFor(() => expect(received(tv)).toEqual(["live"]));
 });
 
+test("a device that is sent something before it ever came gets that, and what others passed for it before", async () => {
+  const { users, url } = await start({ cursorIntervalMs: 0 });
+  const phone = await wire(url, "ana");
+  await users.to("ana").except({ device: "phone" }).send("for the others");
+  const seen = await users.to("ana").send("seen on the phone");
+  await vi.waitFor(() => expect(received(phone)).toEqual(["seen on the phone"]));
+  await phone.socket.emitWithAck(EVENTS.ack, 2);
+  await seen.delivered();
+  await users.to("ana").device("laptop").send("for the laptop");
+  const laptop = await wire(url, "ana", { device: "laptop" });
+  await vi.waitFor(() => expect(received(laptop)).toEqual(["for the others", "for the laptop"]));
+  expect(laptop.missed).toEqual([]);
+});
+
 test("a full window of one device's messages holds up nobody else, and skipped ones do not count", async () => {
   const { users, url } = await start({ windowMessages: 4 });
   const phone = await wire(url, "ana");

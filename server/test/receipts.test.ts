@@ -115,6 +115,19 @@ test("a device that claims to be past what expired unseen makes nobody believe t
   expect((await broker.position("ana")).user.missed).toEqual([{ first: 2, last: 2 }]);
 });
 
+test("a place of another life is no receipt for what expired in this one", async () => {
+  const clock = new ManualClock();
+  const broker = memory({ quiet: true, clock });
+  const { users, url } = await start({ ...everything, broker });
+  const short = await users.to("ana").ttl("1s").send("expires");
+  clock.advance(2_000);
+  const ana = await wire(url, "ana", { position: { epoch: "another", offset: 7, at: 7 } });
+  expect(ana.ready.position.offset).toBe(1);
+  await ana.socket.emitWithAck(EVENTS.ack, 1);
+  await vi.waitFor(async () => expect((await broker.position("ana")).user.delivered).toBe(1));
+  expect((await users.trace("ana", short.offset)).state).toBe("expired");
+});
+
 test("states are told again to who was away, by any connection of the sender's and nobody else's", async () => {
   const { url } = await start(everything);
   const bo = await wire(url, "bo");

@@ -56,7 +56,7 @@ export class CursorSet {
     const { delivered, read } = this.#user;
     const from = this.devices(now, limits).get(name);
     const to = forward(from ?? NOWHERE, move, head);
-    const delivers = to.delivered > (from?.delivered ?? 0);
+    const delivers = to.delivered > (from?.delivered ?? 0) || from?.deliveredAt === 0;
     const reads = to.read > (from?.read ?? 0);
     const isNews = delivers || reads || from === undefined;
     if (!isNews && now < from.seenAt + limits.deviceIdleMs / SEEN_PER_IDLE_TIME) return undefined;
@@ -89,7 +89,7 @@ export class CursorSet {
     if (this.devices(now, limits).has(name)) return false;
     const { delivered, read } = this.#user;
     this.#devices.delete(name);
-    this.#devices.set(name, { delivered, read, deliveredAt: now, readAt: now, seenAt: now, transient: true });
+    this.#devices.set(name, { delivered, read, deliveredAt: 0, readAt: 0, seenAt: now, transient: true });
     this.#forget(name, now, limits);
     return true;
   }

@@ -122,7 +122,10 @@ export function cursorTests({ test, elapse }: Suite): void {
     await accept(broker, draft("ana", { devices: { only: "phone" } }));
     await broker.advance("ana", "laptop", epoch, { delivered: 6 });
     const phone = (await broker.position("ana")).devices.get("phone");
-    assert.deepEqual([phone?.delivered, phone?.transient], [4, true]);
+    assert.deepEqual([phone?.delivered, phone?.transient, phone?.deliveredAt], [4, true, 0]);
+    // That it came is known also where it has confirmed nothing.
+    await broker.advance("ana", "phone", epoch, { delivered: 4, transient: false });
+    assert.ok(((await broker.position("ana")).devices.get("phone")?.deliveredAt ?? 0) > 0);
     await broker.advance("ana", "phone", epoch, { delivered: 6, transient: false });
     await accept(broker, draft("ana", { devices: { only: "phone" } }));
     assert.deepEqual((await cursorsOf(broker, "phone")).device?.delivered, 6);
