@@ -15,7 +15,7 @@ import { named, type PassedOver, split, together } from "./passed.ts";
 import type { Broker, CursorMove, Entry, Page, Signal } from "./ports.ts";
 import type { PushLog, Recipient } from "./pushes.ts";
 import { ReadMark } from "./read-mark.ts";
-import { type Elsewhere, holes, isDue, isFor } from "./resume.ts";
+import { type Elsewhere, holes, isDue, isFor, isForOthers } from "./resume.ts";
 import { findStart, introduce, positionOf, type Starter } from "./start.ts";
 import type { Turns } from "./turns.ts";
 import { Window } from "./window.ts";
@@ -290,9 +290,9 @@ export class Connection implements LinkListener {
 
   /** The entry is not for this connection. What is for all devices but this one may have been had by nobody yet. */
   #passOver(entry: Entry): void {
-    const { offset, devices = { only: "" } } = entry;
-    const isForOthers = "except" in devices && !isFor(entry, this.info.device);
-    if (isForOthers) this.#passed = together(this.#passed, { skipped: [{ first: offset, last: offset }] });
+    const { offset } = entry;
+    const skipped = isForOthers(entry, this.info.device) ? [{ first: offset, last: offset }] : [];
+    this.#passed = together(this.#passed, { skipped });
     this.#skip(offset);
   }
 

@@ -80,6 +80,13 @@ export class Follower implements MailboxListener {
     return true;
   }
 
+  /** The offsets of what is followed for some devices only. */
+  get filtered(): readonly number[] {
+    return [...this.#undelivered, ...this.#unread]
+      .filter(({ followed }) => followed.devices)
+      .map(({ followed }) => followed.offset);
+  }
+
   /** Lets go of those that are `unwanted`, and tells nobody. */
   drop(unwanted: (followed: Followed) => boolean): readonly Followed[] {
     const isUnwanted = ({ followed }: Pending): boolean => unwanted(followed);

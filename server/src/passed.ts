@@ -18,7 +18,8 @@ const NONE: readonly OffsetRange[] = [];
 export const together = (first: PassedOver, second: PassedOver): PassedOver => ({
   missed: joined(first.missed, second.missed),
   skipped: joined(first.skipped, second.skipped),
-  ...beginning(first.began ?? second.began),
+  // Of two that began, the one that tells less.
+  ...beginning(first.began === undefined ? second.began : Math.max(first.began, second.began ?? 0)),
 });
 
 /** As a move names them: what there is none of is left out. */

@@ -1,7 +1,7 @@
 import { UsercastError } from "@usercast/protocol";
 import { type Followed, Follower } from "./follower.ts";
 import type { Broker, Unsubscribe } from "./ports.ts";
-import { progressOf } from "./progress.ts";
+import { type Place, type Progress, progressOf } from "./progress.ts";
 
 /** How `Receipts` work. */
 export interface ReceiptsOptions {
@@ -68,7 +68,7 @@ export class Receipts {
     if (!subscribed.follower.add(followed)) return;
     if (!this.#waits.has(followed)) this.#others += 1;
     // The cursor may have passed the message before we listened.
-    await this.#look(recipient, subscribed);
+    await this.#look(recipient, subscribed, followed);
   }
 
   #subscribe(recipient: string): Subscribed {
@@ -81,13 +81,20 @@ export class Receipts {
     return subscribed;
   }
 
-  /** Compares with where the mailbox stands. */
-  async #look(recipient: string, { follower, subscription }: Subscribed): Promise<void> {
+  /** Compares one message, or all of them, with where the mailbox stands. */
+  async #look(recipient: string, { follower, subscription }: Subscribed, only?: Followed): Promise<void> {
     try {
       await subscription;
-      const state = await this.#options.broker.position(recipient);
+      const { broker } = this.#options;
+      const filtered = only === undefined ? follower.filtered : only.devices === undefined ? [] : [only.offset];
+      const kept = await keptOf(broker, recipient, filtered);
+      const state = await broker.position(recipient);
       endAll(follower, ({ epoch }) => epoch !== state.epoch, new UsercastError("MESSAGE_GONE"));
-      follower.look((place) => progressOf(state, place));
+      // A device passes what is for it also where it is gone by then: only of what is there still can its cursor tell.
+      const progress = (place: Place): Progress =>
+        place.devices === undefined || kept.has(place.offset) ? progressOf(state, place) : {};
+      // Most often nothing has become of it yet, and the others were looked at when they were new.
+      if (only === undefined || progress(only).delivered !== undefined) follower.look(progress);
     } catch (error) {
       endAll(follower, () => true, UsercastError.from(error, "UNAVAILABLE"));
       throw error;
@@ -111,6 +118,16 @@ export class Receipts {
       if (follower.drop((followed) => !this.#waits.has(followed)).length > 0) return;
     }
   }
+}
+
+/** Those of the offsets at which the log holds a message. */
+async function keptOf(broker: Broker, userId: string, offsets: readonly number[]): Promise<ReadonlySet<number>> {
+  const kept = new Set<number>();
+  for (const offset of new Set(offsets)) {
+    const { entries } = await broker.read(userId, offset - 1, 1);
+    if (entries[0]?.offset === offset) kept.add(offset);
+  }
+  return kept;
 }
 
 function endAll(follower: Follower, isOver: (followed: Followed) => boolean, error: UsercastError): void {

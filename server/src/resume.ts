@@ -104,6 +104,10 @@ export function isFor({ devices }: { readonly devices?: DeviceFilter }, device: 
   return "only" in devices ? devices.only === device : devices.except !== device;
 }
 
+/** Whether something is for all devices but this one: the others may not have had it yet. */
+export const isForOthers = ({ devices }: { readonly devices?: DeviceFilter | undefined }, device: string): boolean =>
+  devices !== undefined && "except" in devices && devices.except === device;
+
 /** What a user has had on other devices before a new one came, and what they passed because it was for all but them. */
 export interface Elsewhere {
   readonly through: number;

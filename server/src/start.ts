@@ -2,7 +2,7 @@ import type { Position, Ready } from "@usercast/protocol";
 import type { PassedOver } from "./passed.ts";
 import type { Broker, DeviceCursors, MailboxState } from "./ports.ts";
 import { added, type OffsetRange, without } from "./ranges.ts";
-import { type Elsewhere, isFor, type Start, stands, startOf } from "./resume.ts";
+import { type Elsewhere, isFor, isForOthers, type Start, stands, startOf } from "./resume.ts";
 
 /** Who asks where to start. */
 export interface Starter {
@@ -43,11 +43,11 @@ export async function findStart(broker: Broker, { userId, device, claim }: Start
   const passedBy = without(state.user.skipped, { first: start.offset + 1, last: state.head.offset });
   const unseen = isNew ? await stillThere(broker, { userId, device }, passedBy) : [];
   const reached = (known ?? state.user).delivered;
-  const missed = claim === undefined ? [] : await holesBetween(broker, userId, reached, start.offset);
+  const passed = claim === undefined ? {} : await passedBetween(broker, { userId, device }, reached, start.offset);
   const offset = Math.min(start.offset, (unseen[0]?.first ?? Number.POSITIVE_INFINITY) - 1);
   const began = known === undefined ? { began: claim === undefined ? offset : Math.min(offset, reached) } : {};
   const elsewhere = { through: unseen.length > 0 ? start.offset : 0, unseen };
-  return { state, known, start: { ...start, offset }, elsewhere, passed: { missed, ...began } };
+  return { state, known, start: { ...start, offset }, elsewhere, passed: { ...passed, ...began } };
 }
 
 /** The ranges that hold something for a device still, from there on. */
@@ -64,21 +64,24 @@ async function stillThere(
   return found;
 }
 
-/** What is not kept any more, of what comes after one offset up to another. */
-async function holesBetween(broker: Broker, userId: string, after: number, through: number): Promise<readonly OffsetRange[]> {
-  let holes: readonly OffsetRange[] = [];
+/** What a device cannot have been given of what comes after one offset up to another: it is not kept any more, or for all devices but this one. */
+async function passedBetween(broker: Broker, { userId, device }: Starter, after: number, through: number): Promise<PassedOver> {
+  let missed: readonly OffsetRange[] = [];
+  let skipped: readonly OffsetRange[] = [];
   for (let at = after; at < through; ) {
     const page = await broker.read(userId, at, PAGE);
     const end = Math.min(Math.max(page.through, at + 1), through);
-    for (const { offset } of page.entries) {
+    for (const entry of page.entries) {
+      const { offset, devices } = entry;
       if (offset > end) break;
-      holes = added(holes, { first: at + 1, last: offset - 1 }, MAX_RANGES);
+      missed = added(missed, { first: at + 1, last: offset - 1 }, MAX_RANGES);
+      if (isForOthers({ devices }, device)) skipped = added(skipped, { first: offset, last: offset }, MAX_RANGES);
       at = offset;
     }
-    holes = added(holes, { first: at + 1, last: end }, MAX_RANGES);
+    missed = added(missed, { first: at + 1, last: end }, MAX_RANGES);
     at = end;
   }
-  return holes;
+  return { missed, skipped };
 }
 
 /** The position of a start whose message the log may no longer hold; then a time between its neighbours', which nothing contradicts. */
