@@ -144,14 +144,14 @@ export class Connection implements LinkListener {
    *
    * @param begin for a plain connection: where it begins instead of at `offset`, by what its user's other connections owe
    */
-  async join(begin?: (epoch: string, offset: number) => number): Promise<void> {
+  async join(begin?: (epoch: string, offset: number, movedAt?: number) => number): Promise<void> {
     const found = await findStart(this.#context.broker, this.info);
     if (found === undefined) return this.close("EPOCH_CHANGED", true);
     const { state, known, start } = found;
     const position = this.plain ? undefined : await positionOf(found, this.#context.broker, this.info);
     if (this.#state !== "joining") return;
     // Nothing waits from here on, so that no cursor moves between this choice and the connection's having made it.
-    const offset = begin?.(state.epoch, start.offset) ?? start.offset;
+    const offset = begin?.(state.epoch, start.offset, known?.deliveredAt) ?? start.offset;
     this.#epoch = state.epoch;
     this.#sent = this.#given = offset;
     this.#elsewhere = found.elsewhere;

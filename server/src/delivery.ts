@@ -38,7 +38,7 @@ export class Delivery implements ConnectionListener {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.hub = new Hub(options);
+    this.hub = new Hub({ ...options, startedAt: options.clock.now() });
     const { broker, clock, onPresence: onEvent, onError } = options;
     this.presence = new PresenceTracker({
       clock,
@@ -83,7 +83,7 @@ export class Delivery implements ConnectionListener {
     try {
       await this.#subscribe(group);
       await this.#cursors.flush(userId);
-      await connection.join(connection.plain ? (epoch, offset) => group.beginPlain(epoch, offset) : undefined);
+      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);
     } catch (error) {
       this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
@@ -119,6 +119,8 @@ export class Delivery implements ConnectionListener {
     const group = this.hub.get(userId);
     if (group === undefined || !group.all.has(connection)) return;
     group.remove(connection);
+    // What held the cursor may have ended since it last moved.
+    if (connection.plain) this.onMoved(connection, { delivered: connection.confirmed });
     this.presence.disconnected(userId);
     void this.#cursors.flush(userId);
     if (group.all.size === 0) {

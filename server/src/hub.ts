@@ -6,6 +6,9 @@ import { plainCursor } from "./resume.ts";
 /** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
 const MAX_DEBTS = 64;
 
+/** Above every offset. */
+const NOTHING_OWED = Number.POSITIVE_INFINITY;
+
 /** What a broken plain connection had not confirmed. */
 interface Debt {
   /** Up to where it had. */
@@ -21,6 +24,8 @@ export interface HubOptions {
   readonly owedMs: number;
   /** Absent users whose debts are remembered; beyond it those of the longest gone are forgotten. */
   readonly maxOwedUsers: number;
+  /** When this process began: nobody remembers what connections of an earlier one are owed. @default 0, for none */
+  readonly startedAt?: number;
 }
 
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
@@ -36,6 +41,11 @@ export class UserConnections implements MailboxListener {
   #passed: PassedOver = {};
   /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
   #reached = 0;
+  /**
+   * Where an earlier process left the cursor. It may have had any number of connections, and whichever comes back first must
+   * not take from the others what it confirms; so it is held there for `owedMs` from the start on.
+   */
+  #inherited: number | undefined;
 
   constructor(userId: string, options: HubOptions) {
     this.userId = userId;
@@ -48,21 +58,26 @@ export class UserConnections implements MailboxListener {
   }
 
   /**
-   * Where a plain connection begins when the broker's cursor is at `offset`. It takes over what one broken connection is
-   * owed, the most there is: several that the same network left may come back one after the other. The others have
-   * `owedMs` from now on, so that tabs that are closed for good neither hold the cursor nor repeat old messages for ever.
+   * Where a plain connection begins when the broker's cursor is at `offset`. It may be any of those that broke, so it gets
+   * what any of them is owed, the most there is, and the debt that is crossed off is the least: whoever comes next may be the
+   * one that is owed the most. The others have `owedMs` from now on, so that tabs that are closed for good neither hold the
+   * cursor nor repeat old messages for ever.
+   *
+   * @param movedAt when that cursor last moved; nothing where there is none yet
    */
-  beginPlain(epoch: string, offset: number): number {
+  beginPlain(epoch: string, offset: number, movedAt?: number): number {
     if (epoch !== this.#epoch) {
+      this.#inherited = movedAt !== undefined && movedAt < this.#startedAt ? offset : undefined;
       this.#epoch = epoch;
       this.#debts.length = 0;
       this.#passed = {};
       this.#reached = 0;
     }
     this.#forgetExpired();
-    const taken = this.#debts.shift();
+    const [most] = this.#debts;
+    this.#debts.pop();
     for (const debt of this.#debts) debt.expiresAt ??= this.#expiry();
-    return Math.min(Math.max(offset, this.#reached), taken?.confirmed ?? Number.POSITIVE_INFINITY);
+    return Math.min(Math.max(offset, this.#reached), most?.confirmed ?? NOTHING_OWED, this.#inherited ?? NOTHING_OWED);
   }
 
   /** Takes a connection out; what was due to a plain one and is not confirmed stays owed. */
@@ -86,7 +101,8 @@ export class UserConnections implements MailboxListener {
   plainMove(epoch: string, move: CursorMove): CursorMove | undefined {
     if (epoch !== this.#epoch) return undefined;
     this.#forgetExpired();
-    this.#reached = Math.max(this.#reached, plainCursor(this.#plain(), this.#debts[0]?.confirmed));
+    const cursor = plainCursor(this.#plain(), this.#debts[0]?.confirmed);
+    this.#reached = Math.max(this.#reached, Math.min(cursor, this.#inherited ?? NOTHING_OWED));
     const [below, above] = split(together(this.#passed, move), this.#reached);
     this.#passed = above;
     return { delivered: this.#reached, ...named(below) };
@@ -112,8 +128,13 @@ export class UserConnections implements MailboxListener {
     return this.#options.clock.now() + this.#options.owedMs;
   }
 
+  get #startedAt(): number {
+    return this.#options.startedAt ?? 0;
+  }
+
   #forgetExpired(): void {
     const now = this.#options.clock.now();
+    if (now >= this.#startedAt + this.#options.owedMs) this.#inherited = undefined;
     const kept = this.#debts.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
     if (kept.length < this.#debts.length) this.#debts.splice(0, this.#debts.length, ...kept);
   }
