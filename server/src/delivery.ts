@@ -13,6 +13,7 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly maxWaitingCursors: number;
   readonly maxOwedUsers: number;
   readonly owedMs: number;
+  readonly inheritedMs: number;
   readonly presenceGraceMs: number;
   readonly maxLastSeen: number;
   readonly onPresence: (event: "online" | "offline", userId: string) => void;
@@ -38,7 +39,11 @@ export class Delivery implements ConnectionListener {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.hub = new Hub({ ...options, startedAt: options.clock.now() });
+    this.hub = new Hub({
+      ...options,
+      startedAt: options.broker.now(),
+      heldUntil: options.clock.now() + options.inheritedMs,
+    });
     const { broker, clock, onPresence: onEvent, onError } = options;
     this.presence = new PresenceTracker({
       clock,

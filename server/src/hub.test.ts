@@ -10,7 +10,7 @@ interface Plain {
 }
 
 const clock = new ManualClock();
-const options = { clock, owedMs: 1_000, maxOwedUsers: 1 };
+const options = { clock, owedMs: 1_000, maxOwedUsers: 1, startedAt: 0, heldUntil: 0 };
 const group = new UserConnections("ana", options);
 
 /** A plain connection, as far as its group looks at it. */
@@ -123,7 +123,7 @@ test("what tabs that are closed for good were owed neither holds the cursor nor 
 
 test("after a start the cursor an earlier process left is held: nobody knows how many are to come back to it", () => {
   const startedAt = clock.now();
-  const tabs = new Hub({ ...options, startedAt }).open("ana");
+  const tabs = new Hub({ ...options, startedAt, heldUntil: startedAt + 1_000 }).open("ana");
   const back = { plain: true, epoch: "e", state: "live", confirmed: 0, due: 9 } as unknown as Connection;
   come(back, { confirmed: tabs.beginPlain("e", 3, startedAt - 1) });
   tabs.all.add(back);
@@ -140,7 +140,7 @@ test.each([
   ["that is new", undefined],
 ])("a cursor %s is not held", (_, movedAt) => {
   const startedAt = clock.now();
-  const tabs = new Hub({ ...options, startedAt }).open("ana");
+  const tabs = new Hub({ ...options, startedAt, heldUntil: startedAt + 1_000 }).open("ana");
   expect(tabs.beginPlain("e", 3, movedAt && startedAt + movedAt)).toBe(3);
   tabs.all.add({ plain: true, epoch: "e", state: "live", confirmed: 9, due: 9 } as unknown as Connection);
   expect(tabs.plainMove("e", {})?.delivered).toBe(9);

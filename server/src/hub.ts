@@ -24,8 +24,10 @@ export interface HubOptions {
   readonly owedMs: number;
   /** Absent users whose debts are remembered; beyond it those of the longest gone are forgotten. */
   readonly maxOwedUsers: number;
-  /** When this process began: nobody remembers what connections of an earlier one are owed. @default 0, for none */
-  readonly startedAt?: number;
+  /** When this process began, by the broker's clock: nobody remembers what connections of an earlier one are owed. */
+  readonly startedAt: number;
+  /** Until when, by ours, the cursor that an earlier process left is held for them. */
+  readonly heldUntil: number;
 }
 
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
@@ -43,7 +45,7 @@ export class UserConnections implements MailboxListener {
   #reached = 0;
   /**
    * Where an earlier process left the cursor. It may have had any number of connections, and whichever comes back first must
-   * not take from the others what it confirms; so it is held there for `owedMs` from the start on.
+   * not take from the others what it confirms; so it is held there for a while from the start on.
    */
   #inherited: number | undefined;
 
@@ -67,7 +69,7 @@ export class UserConnections implements MailboxListener {
    */
   beginPlain(epoch: string, offset: number, movedAt?: number): number {
     if (epoch !== this.#epoch) {
-      this.#inherited = movedAt !== undefined && movedAt < this.#startedAt ? offset : undefined;
+      this.#inherited = movedAt !== undefined && movedAt < this.#options.startedAt ? offset : undefined;
       this.#epoch = epoch;
       this.#debts.length = 0;
       this.#passed = {};
@@ -128,13 +130,9 @@ export class UserConnections implements MailboxListener {
     return this.#options.clock.now() + this.#options.owedMs;
   }
 
-  get #startedAt(): number {
-    return this.#options.startedAt ?? 0;
-  }
-
   #forgetExpired(): void {
     const now = this.#options.clock.now();
-    if (now >= this.#startedAt + this.#options.owedMs) this.#inherited = undefined;
+    if (now >= this.#options.heldUntil) this.#inherited = undefined;
     const kept = this.#debts.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
     if (kept.length < this.#debts.length) this.#debts.splice(0, this.#debts.length, ...kept);
   }

@@ -146,6 +146,12 @@ export interface UsercastOptions {
    */
   readonly owedMs?: number;
   /**
+   * Milliseconds after the start that plain connections begin at the cursor an earlier process left: any number of that one's
+   * may come back, and the first must not take from the others what it confirms.
+   * @default 60_000 (1 minute)
+   */
+  readonly inheritedMs?: number;
+  /**
    * Messages accepted but not yet durable; more are answered `OVERLOADED`.
    * @default 10_000
    */
@@ -215,6 +221,7 @@ const DEFAULTS: Limits = {
   maxWaitingCursors: 100_000,
   maxOwedUsers: 10_000,
   owedMs: 600_000,
+  inheritedMs: 60_000,
   maxPendingSends: 10_000,
   maxRecipients: 10_000,
   maxPendingReceipts: 10_000,
