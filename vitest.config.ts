@@ -7,6 +7,8 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 // Tests of the packages run on their sources; tests that start real processes run on what was built.
 const alias = {
   "@usercast/protocol": source("protocol/src/index.ts"),
+  // For the simulation, which runs the SDK's own parts: it takes socket, clock and storage as parameters, and that is not exported.
+  "@usercast/client/src": source("client/src"),
   "@usercast/client": source("client/src/index.ts"),
   "@usercast/server/lmdb": source("server/src/broker/lmdb.ts"),
   "@usercast/server/testing": source("server/src/testing/contract.ts"),

@@ -1,0 +1,82 @@
+import type { Draft } from "../../src/ports.ts";
+import type { Core } from "./core.ts";
+import { FlakyBroker, StoreFails, type Weather } from "./flaky-broker.ts";
+import type { Random } from "./random.ts";
+import type { Bounds, RunRecord } from "./record.ts";
+import type { Store } from "./store.ts";
+import { MortalClock, type VirtualClock } from "./virtual-clock.ts";
+import type { Visit } from "./visit.ts";
+
+/** Everything a run consists of that its parts share. */
+export interface Run {
+  readonly core: Core;
+  readonly bounds: Bounds;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly weather: Weather;
+  readonly record: RunRecord;
+  readonly store: Store;
+  /** Text, size and time to live of message `n`. */
+  readonly content: (n: number) => Pick<Draft, "text" | "bytes" | "ttlMs">;
+  /** The bytes that message `n` was declared to have. */
+  readonly bytesOf: (n: number) => number;
+  /** Counts what happens, to tell what came first. */
+  readonly step: () => number;
+  /** Notes what must never be seen. */
+  readonly wrong: (what: string) => void;
+}
+
+/** One server process: a real `Delivery` with its way to the store, and the connections it has. */
+export class Node {
+  readonly clock: MortalClock;
+  readonly broker: FlakyBroker;
+  readonly delivery: InstanceType<Core["Delivery"]>;
+  readonly visits = new Set<Visit>();
+  readonly run: Run;
+  /** What was announced of each user, in turn. */
+  readonly presence = new Map<string, string>();
+  isDead = false;
+
+  constructor(run: Run) {
+    this.run = run;
+    const { bounds, record, step } = run;
+    this.clock = new MortalClock(run.clock);
+    this.broker = new FlakyBroker(run.store, run.weather, run.random, () => record.failures.push(step()));
+    this.delivery = new run.core.Delivery({
+      broker: this.broker,
+      clock: this.clock,
+      pushes: new run.core.PushLog(64),
+      turns: new run.core.Turns(4),
+      windowMessages: bounds.windowMessages,
+      windowBytes: bounds.windowBytes,
+      maxPayloadBytes: 1_000,
+      pageMessages: 3,
+      pingIntervalMs: 1_000,
+      maxConnectionsPerUser: 64,
+      cursorIntervalMs: 200,
+      maxWaitingCursors: 100,
+      maxOwedUsers: 100,
+      owedMs: 10 ** 12,
+      presenceGraceMs: 5_000,
+      maxLastSeen: 100,
+      onPresence: (event, userId) => {
+        if ((this.presence.get(userId) ?? "offline") === event) run.wrong(`${userId} is ${event} twice`);
+        this.presence.set(userId, event);
+      },
+      onConnection: () => {},
+      onMissed: () => {},
+      onError: (error) => {
+        if (!(error instanceof StoreFails)) run.wrong(`an error: ${String(error)}`);
+      },
+    });
+  }
+
+  /** `kill -9`: everything in its memory is gone, and what it wrote last may arrive or not. */
+  crash(): void {
+    this.isDead = true;
+    this.run.record.crashes.push(this.run.step());
+    this.broker.kill();
+    this.clock.kill();
+    for (const visit of [...this.visits]) visit.lost(this.run.random(4));
+  }
+}
