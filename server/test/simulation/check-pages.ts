@@ -1,5 +1,5 @@
 import { type History, isFor, type Segment, segmentsOf } from "./history.ts";
-import type { PageLife, RunRecord } from "./record.ts";
+import type { Accepted, PageLife, RunRecord } from "./record.ts";
 
 /** Every page: handlers were started once, in order, for everything that is not said to be missed, and for nothing else. */
 export function* checkPages(record: RunRecord, history: History): Iterable<string> {
@@ -59,14 +59,13 @@ function* checkSignals({ user, device, events }: PageLife, { signals }: RunRecor
 
 /** Once everything has come to rest, who is there has all of it. */
 function* checkEnd(
-  { user, device, isThere }: PageLife,
+  { user, device, isThere, isKeptOut }: PageLife,
   segments: readonly Segment[],
   history: History,
   restedAt: number,
 ): Iterable<string> {
-  if (!isThere) {
-    return;
-  }
+  if (isKeptOut) yield "is open, and is not let in";
+  if (!isThere) return;
   const last = segments.at(-1);
   const log = history.log(user).filter(({ step }) => step < restedAt);
   const epoch = log.at(-1)?.epoch;
@@ -75,7 +74,8 @@ function* checkEnd(
     yield "is there, and has not heard of today's epoch";
     return;
   }
-  const known = Math.max(last.start, ...last.told.map(({ through }) => through));
-  const open = log.find(({ offset, devices }) => offset > known && isFor(devices, device));
-  if (open !== undefined) yield `was never given ${open.n} at ${open.offset}, and stands at ${known}`;
+  const isTold = ({ n, at, offset }: Accepted): boolean =>
+    last.told.some((one) => (one.n === undefined ? one.after < offset && offset <= one.through : one.n === n && one.at === at));
+  const open = log.find((message) => message.offset > last.start && isFor(message.devices, device) && !isTold(message));
+  if (open !== undefined) yield `was never given ${open.n} at ${open.offset}`;
 }

@@ -21,7 +21,7 @@ const ALWAYS = {
 } as const;
 
 /** What is done only in some families of runs. */
-const SOMETIMES = { purge: 1, fail: 1, retry: 1, crash: 2, restore: 3, interrupt: 1, resend: 2, filter: 4 } as const;
+const SOMETIMES = { purge: 3, fail: 1, retry: 1, crash: 2, restore: 3, interrupt: 1, resend: 2, filter: 4 } as const;
 
 /** What is done only where a family has it. */
 export type Trouble = keyof typeof SOMETIMES;

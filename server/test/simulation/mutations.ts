@@ -150,9 +150,9 @@ export const MUTATIONS: readonly Mutation[] = [
     family: "devices",
   },
   {
-    fault: "a subscription that failed is not made again",
+    fault: "a connection that could not be made to begin stays as it is",
     file: "delivery.ts",
-    text: "      if (this.#subscriptions.get(group) === made) this.#subscriptions.delete(group);\n",
+    text: '      connection.close("UNAVAILABLE", true);\n',
     replacement: "",
     family: "failures",
   },

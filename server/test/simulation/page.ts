@@ -74,7 +74,7 @@ export class Page {
       removeItem: (key: string) => void (this.#isGone || storage.delete(key)),
     };
     const positions = new PositionStore(kept, POSITION_KEY);
-    this.life = { ...who, remembered: positions.position, bornAt, events: [], isThere: false };
+    this.life = { ...who, remembered: positions.position, bornAt, events: [], isThere: false, isKeptOut: false };
     run.record.pages.push(this.life);
     this.socket = new FakeSocket(
       {

@@ -73,8 +73,9 @@ export interface PageLife {
   readonly remembered: { readonly epoch: string; readonly offset: number } | undefined;
   readonly bornAt: number;
   readonly events: PageEvent[];
-  /** Whether it was there when everything had come to rest. */
+  /** Whether it was there when everything had come to rest; or open, and could not be. */
   isThere: boolean;
+  isKeptOut: boolean;
 }
 
 /** One connection of a page, as the server had it. */

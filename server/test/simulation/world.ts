@@ -179,7 +179,7 @@ export class World implements Run {
         if (much < 4) await this.#restore(much + 1);
         break;
       case "interrupt":
-        for (const { broker } of this.#nodes) for (const listener of broker.listeners) listener.interrupted();
+        this.#interrupt();
         break;
     }
     for (let i = 0; i < turns; i += 1) await turn();
@@ -191,7 +191,8 @@ export class World implements Run {
     this.weather.isCalm = true;
     for (const { broker } of this.#nodes) broker.answerAll();
     await turn();
-    for (const { broker } of this.#nodes) for (const listener of broker.listeners) listener.interrupted();
+    // A broker that may have lost hints says so, sooner or later.
+    if (this.weather.hintsAreLost) this.#interrupt();
     await this.#rest(REST_SECONDS);
     // What a plain connection lost goes to the next one, so each user gets one that comes after all others.
     if (this.#plain.length > 0) {
@@ -200,7 +201,10 @@ export class World implements Run {
     }
     this.weather.isCalm = true;
     this.record.rested = { step: this.step(), time: this.clock.now() };
-    for (const page of this.#pages) page.life.isThere = page.isOnline;
+    for (const { life, isOnline } of this.#pages) {
+      life.isThere = isOnline;
+      life.isKeptOut = !isOnline;
+    }
     await this.#noteCursors();
     this.weather.isCalm = false;
   }
@@ -236,6 +240,10 @@ export class World implements Run {
       clientTimers: sum(this.#pages.map(({ clock }) => clock.timers)),
       clientListeners: sum(this.#pages.map(({ socket }) => socket.listeners)),
     };
+  }
+
+  #interrupt(): void {
+    for (const { broker } of this.#nodes) for (const listener of broker.listeners) listener.interrupted();
   }
 
   *#visits(): Iterable<{ readonly wire: NonNullable<PlainClient["visit"]>["wire"] }> {
