@@ -6,7 +6,7 @@ import type { Family } from "./families.ts";
 import { World } from "./world.ts";
 
 /** One run from its beginning to its end; answers what broke a promise. */
-export async function run(core: Core, family: Family, script: readonly Deed[], seed: number): Promise<readonly string[]> {
+async function run(core: Core, family: Family, script: readonly Deed[], seed: number): Promise<readonly string[]> {
   const world = new World(core, family, seed);
   await world.begin();
   for (const deed of script) await world.act(deed);

@@ -27,7 +27,7 @@ type Deed =
 const SWEEP_MS = 3_000;
 
 /** What a draft says: its only argument is its number. */
-export const numberOf = (text: string): number => Number(text.slice(text.indexOf(",") + 1));
+const numberOf = (text: string): number => Number(text.slice(text.indexOf(",") + 1));
 
 /**
  * The durable store behind all nodes: it survives each of them. It is the memory broker, which is the specification of

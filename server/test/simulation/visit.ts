@@ -1,5 +1,6 @@
 import type { Connection, ConnectionInfo } from "../../src/connection.ts";
 import type { SocketLink } from "../../src/link.ts";
+import type { Core } from "./core.ts";
 import type { Node } from "./node.ts";
 import type { HighWater } from "./record.ts";
 import { type Downward, type Upward, Wire } from "./wire.ts";
@@ -127,23 +128,10 @@ export class Visit {
   }
 
   #link(namespace: string): SocketLink {
-    const { wire } = this;
     const { core, bounds, random } = this.node.run;
-    const socket = {
-      conn: wire,
-      nsp: { name: namespace },
-      disconnect: () => {
-        wire.write("1");
-        wire.close();
-      },
-      get connected() {
-        return wire.isOpen;
-      },
-    };
     // For some the window is what holds them up, for others the network.
     const congestionBytes = random(2) === 0 ? bounds.congestionBytes / 10 : bounds.congestionBytes;
-    const format = { customEncode: undefined, recovery: false };
-    return new core.SocketLink(socket as unknown as ConstructorParameters<typeof core.SocketLink>[0], format, congestionBytes);
+    return linkOn(core, this.wire, namespace, congestionBytes);
   }
 
   #end(): void {
@@ -160,4 +148,21 @@ export class Visit {
     };
     setImmediate(() => setImmediate(look));
   }
+}
+
+/** The link of one namespace's socket on an engine connection; more than `congestionBytes` in flight are too many. */
+export function linkOn(core: Pick<Core, "SocketLink">, wire: Wire, namespace: string, congestionBytes: number): SocketLink {
+  const socket = {
+    conn: wire,
+    nsp: { name: namespace },
+    disconnect: () => {
+      wire.write("1");
+      wire.close();
+    },
+    get connected() {
+      return wire.isOpen;
+    },
+  };
+  const format = { customEncode: undefined, recovery: false };
+  return new core.SocketLink(socket as unknown as ConstructorParameters<Core["SocketLink"]>[0], format, congestionBytes);
 }

@@ -22,7 +22,7 @@ export interface Settings {
   readonly begins: boolean;
 }
 
-export const USERS = ["ana", "__proto__"] as const;
+const USERS = ["ana", "__proto__"] as const;
 const [ANA, OTHER] = USERS;
 const DEVICES = ["phone", "laptop"] as const;
 const MAX_PAGES = 7;
