@@ -1,6 +1,7 @@
 import { checkCursors } from "./check-cursors.ts";
 import { checkPages } from "./check-pages.ts";
 import { checkPlain } from "./check-plain.ts";
+import { checkReceipts } from "./check-receipts.ts";
 import { checkStarts } from "./check-starts.ts";
 import { History } from "./history.ts";
 import type { RunRecord } from "./record.ts";
@@ -18,6 +19,7 @@ export function broken(record: RunRecord): readonly string[] {
     ...checkStarts(record, history),
     ...checkPlain(record, history),
     ...checkCursors(record, history),
+    ...checkReceipts(record, history),
     ...checkBounds(record),
   ];
 }

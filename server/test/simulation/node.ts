@@ -2,7 +2,7 @@ import type { Draft } from "../../src/ports.ts";
 import type { Core } from "./core.ts";
 import { FlakyBroker, StoreFails, type Weather } from "./flaky-broker.ts";
 import type { Random } from "./random.ts";
-import type { Bounds, RunRecord } from "./record.ts";
+import type { Bounds, Followed, RunRecord } from "./record.ts";
 import type { Store } from "./store.ts";
 import { MortalClock, type VirtualClock } from "./virtual-clock.ts";
 import type { Visit } from "./visit.ts";
@@ -31,6 +31,8 @@ export class Node {
   readonly clock: MortalClock;
   readonly broker: FlakyBroker;
   readonly delivery: InstanceType<Core["Delivery"]>;
+  readonly receipts: InstanceType<Core["Receipts"]>;
+  readonly #followed: Followed[] = [];
   readonly visits = new Set<Visit>();
   readonly run: Run;
   /** What was announced of each user, in turn. */
@@ -42,6 +44,10 @@ export class Node {
     const { bounds, record, step } = run;
     this.clock = new MortalClock(run.clock);
     this.broker = new FlakyBroker(run.store, run.weather, run.random, () => record.failures.push(step()));
+    const onError = (error: unknown): void => {
+      if (!(error instanceof StoreFails || (error as Error).cause instanceof StoreFails)) run.wrong(`an error: ${String(error)}`);
+    };
+    this.receipts = new run.core.Receipts({ broker: this.broker, maxPending: 100, onError });
     this.delivery = new run.core.Delivery({
       broker: this.broker,
       clock: this.clock,
@@ -65,8 +71,27 @@ export class Node {
       },
       onConnection: () => {},
       onMissed: () => {},
-      onError: (error) => {
-        if (!(error instanceof StoreFails)) run.wrong(`an error: ${String(error)}`);
+      onError,
+    });
+  }
+
+  /** Follows a message until it is delivered. */
+  follow(message: Pick<Followed, "n" | "user" | "epoch" | "offset">, devices: Draft["devices"]): void {
+    const followed: Followed = { ...message, toldAt: undefined, isOver: false };
+    this.#followed.push(followed);
+    this.run.record.followed.push(followed);
+    void this.receipts.follow({
+      recipient: message.user,
+      epoch: message.epoch,
+      offset: message.offset,
+      ...(devices && { devices }),
+      until: "delivered",
+      onPassage: () => {
+        if (followed.toldAt !== undefined) this.run.wrong(`${message.n} was told as delivered twice`);
+        followed.toldAt = this.run.step();
+      },
+      onEnd: () => {
+        followed.isOver = true;
       },
     });
   }
@@ -74,6 +99,7 @@ export class Node {
   /** `kill -9`: everything in its memory is gone, and what it wrote last may arrive or not. */
   crash(): void {
     this.isDead = true;
+    for (const followed of this.#followed) followed.isOver = true;
     this.run.record.crashes.push(this.run.step());
     this.broker.kill();
     this.clock.kill();

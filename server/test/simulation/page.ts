@@ -90,7 +90,7 @@ export class Page {
       socket: this.socket as unknown as ConstructorParameters<typeof Client>[0]["socket"],
       options: resolveOptions({ ackIntervalMs: 50, handlerTimeoutMs: HANDLER_TIMEOUT_MS, handlerWaitMs: 2_000 }),
       applicationAuth: undefined,
-      deviceId: who.device,
+      device: { id: who.device, transient: false },
       session: new Session(kept, SESSION_KEY),
       positions,
       clock: this.clock,

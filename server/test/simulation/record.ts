@@ -136,6 +136,18 @@ export interface UserSend {
   state: "waiting" | "accepted" | "failed";
 }
 
+/** A message whose sender wants to know when it is delivered. */
+export interface Followed {
+  readonly n: number;
+  readonly user: string;
+  readonly epoch: string;
+  readonly offset: number;
+  /** When it was told as delivered. */
+  toldAt: number | undefined;
+  /** Whether it was given up, and that said, or its node is gone. */
+  isOver: boolean;
+}
+
 /** The bounds a run was held to. */
 export interface Bounds {
   readonly windowMessages: number;
@@ -157,6 +169,7 @@ export interface RunRecord {
   readonly cursors: CursorWrite[];
   readonly highWater: HighWater[];
   readonly sends: UserSend[];
+  readonly followed: Followed[];
   /** Whether hints were lost on the way, and the steps at which the store failed, or nodes were killed. */
   hintsWereLost: boolean;
   readonly isOneNode: boolean;

@@ -78,6 +78,7 @@ export class Sender {
           if (!this.#misused.has(draft.key?.key ?? "")) wrong(`message ${n} was refused: ${result?.error.code}`);
         } else {
           const { state, epoch, offset } = result;
+          if (!node.isDead) node.follow({ n, user: draft.userId, epoch, offset }, draft.devices);
           record.answered.push({ n, user: draft.userId, state, epoch, offset, step: step() });
         }
       },

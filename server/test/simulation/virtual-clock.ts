@@ -89,6 +89,10 @@ export class MortalClock {
     return this.#clock.now();
   }
 
+  wall(): number {
+    return this.#clock.now();
+  }
+
   after(ms: number, task: () => void): () => void {
     if (this.#isDead) return () => {};
     const cancel = this.#clock.after(ms, () => {

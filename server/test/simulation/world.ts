@@ -224,7 +224,10 @@ export class World implements Run {
         for (const [user, state] of presence) if (state !== "offline") this.wrong(`${user} is not offline`);
     }
     if (goesFirst === 2) for (const page of this.#pages) page.close();
-    for (const { delivery } of this.#nodes) await delivery.close();
+    for (const { delivery, receipts } of this.#nodes) {
+      await receipts.close();
+      await delivery.close();
+    }
     for (const { wire } of this.#visits()) wire.cut(0, 0);
     if (goesFirst !== 2) for (const page of this.#pages) page.close();
     for (let i = 0; i < 3; i += 1) await turn();
@@ -380,6 +383,7 @@ const emptyRecord = ({ bounds, hintsAreLost, nodes }: Settings): RunRecord => ({
   cursors: [],
   highWater: [],
   sends: [],
+  followed: [],
   failures: [],
   crashes: [],
   wrongs: [],
