@@ -68,7 +68,8 @@ export class Wire extends EventEmitter {
 
   /** The engine's own heartbeat, which in Engine.IO 3 is the client's. */
   ping(): void {
-    if (this.protocol !== 4) return;
+    // There is never a second one before the first is answered.
+    if (this.protocol !== 4 || this.pingTimeoutTimer !== null) return;
     this.sendPacket("ping");
     this.pingTimeoutTimer = {};
   }
