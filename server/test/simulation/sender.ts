@@ -73,17 +73,18 @@ export class Sender {
     sending.state = "under way";
     node.broker.publish([draft]).then(
       ([result]) => {
+        if (node.isDead) return; // with whoever waited there
         sending.state = "over";
         if (result === undefined || result.state === "failed") {
           if (!this.#misused.has(draft.key?.key ?? "")) wrong(`message ${n} was refused: ${result?.error.code}`);
         } else {
           const { state, epoch, offset } = result;
-          if (!node.isDead) node.follow({ n, user: draft.userId, epoch, offset }, draft.devices);
+          node.follow({ n, user: draft.userId, epoch, offset }, draft.devices);
           record.answered.push({ n, user: draft.userId, state, epoch, offset, step: step() });
         }
       },
       () => {
-        sending.state = "to be tried again";
+        if (!node.isDead) sending.state = "to be tried again";
       },
     );
   }
