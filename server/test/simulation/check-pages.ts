@@ -26,7 +26,7 @@ function* checkSegment({ user, device }: PageLife, segment: Segment, history: Hi
   for (const { after, through, n, at, writtenAt, step } of [...told].sort((a, b) => a.through - b.through)) {
     if (Math.max(after, start) < known) yield `was told twice of what is at ${known}`;
     for (let offset = known + 1; offset <= Math.min(after, through - 1); offset += 1) {
-      const isMeant = history.at(user, epoch, offset).some((message) => !isFor(message.devices, device));
+      const isMeant = history.at(user, epoch, offset).some((message) => !history.isDue(message, device));
       if (!isMeant) yield `has neither started nor missed what is at ${offset}, before ${through}`;
     }
     known = Math.max(known, through);
@@ -42,7 +42,7 @@ function* checkSegment({ user, device }: PageLife, segment: Segment, history: Hi
       if (there.length === 0) yield `was told as missed what was never at ${offset}`;
       if (
         there.some((message) => message.endedAt > step) &&
-        !there.some((message) => history.mayBeGone(message, writtenAt, step) || !isFor(message.devices, device))
+        !there.some((message) => history.mayBeGone(message, writtenAt, step) || !history.isDue(message, device))
       )
         yield `was told that ${offset} is missed, and it is there`;
     }
@@ -76,6 +76,6 @@ function* checkEnd(
   }
   const isTold = ({ n, at, offset }: Accepted): boolean =>
     last.told.some((one) => (one.n === undefined ? one.after < offset && offset <= one.through : one.n === n && one.at === at));
-  const open = log.find((message) => message.offset > last.start && isFor(message.devices, device) && !isTold(message));
+  const open = log.find((message) => message.offset > last.start && history.isDue(message, device) && !isTold(message));
   if (open !== undefined) yield `was never given ${open.n} at ${open.offset}`;
 }

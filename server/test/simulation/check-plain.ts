@@ -35,7 +35,7 @@ function* checkStretch(stay: PlainStay, { signals }: RunRecord, history: History
         one.offset > from &&
         one.offset < to &&
         one.endedAt > written.step &&
-        isFor(one.devices, "plain") &&
+        history.isDue(one, "plain") &&
         !history.mayBeGone(one, written.writtenAt, written.step),
     );
     if (hole !== undefined) yield `received ${to} after ${from}, without ${hole.offset}`;
@@ -66,11 +66,11 @@ function* checkDue(stay: PlainStay, record: RunRecord, history: History): Iterab
   const isKnown = isPlaced || same.some((other) => other.pushed.length > 0 && other.startedAt < startedAt);
   const isLossy = crashes.length + failures.length > 0;
   for (const message of history.log(user)) {
-    const { n, step, devices } = message;
+    const { n, step } = message;
     if (
       step > (rested?.step ?? 0) ||
       message.epoch !== epoch ||
-      !isFor(devices, "plain") ||
+      !history.isDue(message, "plain") ||
       history.mayBeGone(message, rested?.time ?? 0)
     )
       continue;

@@ -16,12 +16,16 @@ export function* checkReceipts(record: RunRecord, history: History): Iterable<st
 }
 
 /**
- * Two cases in which a sender is told too much. What is gone and was told as missed on a connection that broke before this was
- * confirmed counts as had by a page that comes back behind it; and so does what a device passed that it was not for, once another
- * begins behind it.
+ * A case in which a sender is told too much: a page whose place means nothing any more begins behind what was gone when it came back,
+ * and that counts as had.
  */
-function isExempt(message: Accepted, { rested }: RunRecord, history: History): boolean {
-  return history.mayBeGone(message, rested?.time ?? 0) || (message.devices !== undefined && "except" in message.devices);
+function isExempt(message: Accepted, { pages, rested }: RunRecord, history: History): boolean {
+  const isVoid = pages.some(
+    ({ user, events }) =>
+      user === message.user &&
+      events.some((one) => one.type === "missed" && (one.reason === "epoch" || one.reason === "rewound")),
+  );
+  return isVoid && history.mayBeGone(message, rested?.time ?? 0);
 }
 
 /** Devices in whose hands a message was by a step: a handler has settled, or a plain client has received it. */

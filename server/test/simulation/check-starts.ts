@@ -51,8 +51,7 @@ export function* checkStarts(record: RunRecord, history: History): Iterable<stri
       if (!isFor(devices, device) || history.mayBeGone(message, start.time, start.step)) continue;
       if (claim !== undefined && !isNamed)
         yield `${name} begins behind ${offset}, which is there, and its own place means nothing`;
-      // What is for all but one device was passed by that one, and nobody else is known.
-      else if (!hadAny(message) && !(devices && "except" in devices)) yield `${name} begins behind ${offset}, which nobody had`;
+      else if (!hadAny(message) && !isNamed) yield `${name} begins behind ${offset}, which nobody had`;
     }
   }
 }

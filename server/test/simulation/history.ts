@@ -1,3 +1,4 @@
+import { hadElsewhere } from "./elsewhere.ts";
 import type { Accepted, Bounds, Filter, PageLife, PlainStay, RunRecord } from "./record.ts";
 
 /** Whether a message or signal is for a device. */
@@ -10,7 +11,10 @@ export class History {
   readonly #byUser = new Map<string, Accepted[]>();
   readonly #byPlace = new Map<string, Accepted[]>();
 
-  constructor({ accepted, bounds }: RunRecord) {
+  readonly #elsewhere: ReadonlyMap<string, ReadonlySet<Accepted>>;
+
+  constructor(record: RunRecord) {
+    const { accepted, bounds } = record;
     this.#bounds = bounds;
     const ordered = [...accepted].sort((a, b) => a.step - b.step);
     for (const message of ordered) {
@@ -21,6 +25,7 @@ export class History {
       ] as const)
         index.set(key, [...(index.get(key) ?? []), message]);
     }
+    this.#elsewhere = hadElsewhere(record, this);
   }
 
   /** Every message that a user was ever sent, in the order of acceptance. */
@@ -38,9 +43,14 @@ export class History {
     return this.#byPlace.get(`${user} ${epoch} ${offset}`) ?? [];
   }
 
+  /** Whether a device has to be given a message: it is for it, and its user had not had it elsewhere before the device came. */
+  isDue(message: Accepted, device: string): boolean {
+    return isFor(message.devices, device) && this.#elsewhere.get(`${message.user} ${device}`)?.has(message) !== true;
+  }
+
   /** How far a device that has come to an offset has come by it: what follows and is not for it, it passes. */
   passes(user: string, device: string, epoch: string, offset: number): number {
-    const isOthers = (message: Accepted): boolean => !isFor(message.devices, device);
+    const isOthers = (message: Accepted): boolean => !this.isDue(message, device);
     let passed = offset;
     while (this.at(user, epoch, passed + 1).some(isOthers)) passed += 1;
     return passed;

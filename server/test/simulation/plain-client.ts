@@ -53,6 +53,8 @@ export class PlainClient implements Visitor {
       signals: [],
       startedAt: never,
       endedAt: never,
+      madeAt: run.step(),
+      time: run.clock.now(),
     };
     const gauge = new Gauge(`the plain client ${this.name}`);
     run.record.stays.push(stay);
@@ -62,6 +64,7 @@ export class PlainClient implements Visitor {
       stay.epoch = connection.epoch;
       if (connection.state === "closed" || visit.node.isDead) return;
       stay.startedAt = run.step();
+      stay.time = run.clock.now();
     });
   }
 

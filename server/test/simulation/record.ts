@@ -102,6 +102,9 @@ export interface PlainStay {
   /** When its start was known, at the latest, and when it was over. */
   startedAt: number;
   endedAt: number;
+  readonly madeAt: number;
+  /** When its start was known. */
+  time: number;
 }
 
 /** A device's cursor as the store was told to move it. */
