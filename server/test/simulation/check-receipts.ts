@@ -16,8 +16,8 @@ export function* checkReceipts(record: RunRecord, history: History): Iterable<st
 }
 
 /**
- * A case in which a sender is told too much: a page whose place means nothing any more begins behind what was gone when it came back,
- * and that counts as had.
+ * Two cases in which a sender is told too much of what is gone: a page whose place means nothing any more begins behind it when it comes
+ * back, and that counts as had; and so does what is for some devices, once another one has passed it.
  */
 function isExempt(message: Accepted, { pages, rested }: RunRecord, history: History): boolean {
   const isVoid = pages.some(
@@ -25,7 +25,7 @@ function isExempt(message: Accepted, { pages, rested }: RunRecord, history: Hist
       user === message.user &&
       events.some((one) => one.type === "missed" && (one.reason === "epoch" || one.reason === "rewound")),
   );
-  return isVoid && history.mayBeGone(message, rested?.time ?? 0);
+  return (isVoid || message.devices !== undefined) && history.mayBeGone(message, rested?.time ?? 0);
 }
 
 /** Devices in whose hands a message was by a step: a handler has settled, or a plain client has received it. */

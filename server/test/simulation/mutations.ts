@@ -88,8 +88,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "what has expired is passed in silence",
     file: "connection.ts",
-    text: "      this.#tellMissed(missed);\n    }",
-    replacement: "    }",
+    text: "      if (!isPast) this.#tellMissed(missed);\n",
+    replacement: "",
     family: "losses",
   },
   {
