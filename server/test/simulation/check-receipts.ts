@@ -15,17 +15,9 @@ export function* checkReceipts(record: RunRecord, history: History): Iterable<st
   }
 }
 
-/**
- * Two cases in which a sender is told too much of what is gone: a page whose place means nothing any more begins behind it when it comes
- * back, and that counts as had; and so does what is for some devices, once another one has passed it.
- */
-function isExempt(message: Accepted, { pages, rested }: RunRecord, history: History): boolean {
-  const isVoid = pages.some(
-    ({ user, events }) =>
-      user === message.user &&
-      events.some((one) => one.type === "missed" && (one.reason === "epoch" || one.reason === "rewound")),
-  );
-  return (isVoid || message.devices !== undefined) && history.mayBeGone(message, rested?.time ?? 0);
+/** A case in which a sender is told too much: what was for some devices and is gone counts as had once another device has passed it. */
+function isExempt(message: Accepted, { rested }: RunRecord, history: History): boolean {
+  return message.devices !== undefined && history.mayBeGone(message, rested?.time ?? 0);
 }
 
 /** Devices in whose hands a message was by a step: a handler has settled, or a plain client has received it. */
