@@ -1,5 +1,5 @@
 import type { CursorMove } from "./ports.ts";
-import { added, type OffsetRange } from "./ranges.ts";
+import { added, type OffsetRange, without } from "./ranges.ts";
 
 /** Ranges that wait for the cursor to pass them; beyond it the oldest become one. */
 const MAX_RANGES = 64;
@@ -32,11 +32,12 @@ export const named = ({ missed = NONE, skipped = NONE, began }: PassedOver): Pic
 /** What lies below a cursor, and what is left above it. */
 export function split(passed: PassedOver, through: number): readonly [below: PassedOver, above: PassedOver] {
   const { missed = NONE, skipped = NONE, began } = passed;
-  const isBelow = ({ last }: OffsetRange): boolean => last <= through;
-  const isAbove = (range: OffsetRange): boolean => !isBelow(range);
+  const below = (ranges: readonly OffsetRange[]): readonly OffsetRange[] =>
+    without(ranges, { first: through + 1, last: Number.MAX_SAFE_INTEGER });
+  const above = (ranges: readonly OffsetRange[]): readonly OffsetRange[] => without(ranges, { first: 0, last: through });
   return [
-    { missed: missed.filter(isBelow), skipped: skipped.filter(isBelow), ...beginning(began) },
-    { missed: missed.filter(isAbove), skipped: skipped.filter(isAbove) },
+    { missed: below(missed), skipped: below(skipped), ...beginning(began) },
+    { missed: above(missed), skipped: above(skipped) },
   ];
 }
 

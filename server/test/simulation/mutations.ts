@@ -102,9 +102,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "the position is read before the subscription is there",
     file: "delivery.ts",
-    text: "      await this.#subscribe(group);\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (epoch, offset) => group.beginPlain(epoch, offset) : undefined);\n",
+    text: "      await this.#subscribe(group);\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n",
     replacement:
-      "      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (epoch, offset) => group.beginPlain(epoch, offset) : undefined);\n      await this.#subscribe(group);\n",
+      "      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n      await this.#subscribe(group);\n",
     family: "breaks",
   },
   {

@@ -63,6 +63,7 @@ export class Node {
       maxWaitingCursors: 100,
       maxOwedUsers: 100,
       owedMs: 10 ** 12,
+      inheritedMs: 60_000,
       presenceGraceMs: 5_000,
       maxLastSeen: 100,
       onPresence: (event, userId) => {
