@@ -8,16 +8,10 @@ export function* checkReceipts(record: RunRecord, history: History): Iterable<st
     const messages = history.at(user, epoch, offset).filter((message) => message.n === n);
     if (toldAt !== undefined) {
       const isHad = messages.some((message) => devicesThatHad(message, toldAt, record).length > 0);
-      if (!isHad && !messages.some((message) => isExempt(message, record, history)))
-        yield `${n} was told as delivered to ${user}, and nobody had it`;
+      if (!isHad) yield `${n} was told as delivered to ${user}, and nobody had it`;
     } else if (!isOver && messages.some((message) => isKnown(message, followed, record)))
       yield `${n} was delivered to ${user}, and never told`;
   }
-}
-
-/** A case in which a sender is told too much: what was for some devices and is gone counts as had once another device has passed it. */
-function isExempt(message: Accepted, { rested }: RunRecord, history: History): boolean {
-  return message.devices !== undefined && history.mayBeGone(message, rested?.time ?? 0);
 }
 
 /** Devices in whose hands a message was by a step: a handler has settled, or a plain client has received it. */

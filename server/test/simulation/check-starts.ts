@@ -49,11 +49,9 @@ export function* checkStarts(record: RunRecord, history: History): Iterable<stri
       const { epoch, offset, step, endedAt, devices } = message;
       if (epoch !== start.epoch || offset > start.offset || step > start.step || endedAt < start.step) continue;
       if (!isFor(devices, device) || history.mayBeGone(message, start.time, start.step)) continue;
-      // That a device passed what it was not for may be lost with its connection.
-      const isPassed = devices !== undefined && "except" in devices;
       if (claim !== undefined && !isNamed)
         yield `${name} begins behind ${offset}, which is there, and its own place means nothing`;
-      else if (!hadAny(message) && !isNamed && !isPassed) yield `${name} begins behind ${offset}, which nobody had`;
+      else if (!hadAny(message) && !isNamed) yield `${name} begins behind ${offset}, which nobody had`;
     }
   }
 }
