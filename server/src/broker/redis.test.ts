@@ -37,7 +37,10 @@ afterAll(() => stop());
 brokerContract("redis", {
   describe,
   it,
-  open: async (limits) => redis({ url, prefix: `test-${(stores += 1)}:`, ...limits }),
+  open: async (limits) => {
+    stores += 1;
+    return redis({ url, prefix: `test-${stores}:`, ...limits });
+  },
   elapse: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   gaps: Object.fromEntries(
     [

@@ -4,6 +4,9 @@ import { keysOf } from "./keys.ts";
 import { readEntry, readMove, readSignal } from "./rows.ts";
 import type { RedisClient } from "./scripts.ts";
 
+/** The first byte of a hint. */
+const HINTS = { entry: "e".charCodeAt(0), signal: "s".charCodeAt(0), move: "m".charCodeAt(0) } as const;
+
 /** How a `Subscriber` works. */
 export interface SubscriberOptions {
   /** A connection of its own: one that subscribes does nothing else. */
@@ -99,21 +102,24 @@ export class Subscriber {
 
   #heard(userId: string, message: Buffer): void {
     const body = message.subarray(1);
-    switch (message.toString("latin1", 0, 1)) {
-      case "e": {
-        const { entry, epoch } = readEntry(body);
-        return this.#listeners.tell(userId, (listener) => listener.entry(entry, epoch));
-      }
-      case "s": {
-        const signal = readSignal(body);
-        return this.#listeners.tell(userId, (listener) => listener.signal(signal));
-      }
-      case "m": {
-        const moved = readMove(body);
-        return this.#listeners.tell(userId, (listener) => listener.cursors(moved));
-      }
-      default:
-        return this.#listeners.tell(userId, (listener) => listener.interrupted());
-    }
+    const call = readHint(message[0], body);
+    this.#listeners.tell(userId, call);
   }
+}
+
+/** What a hint tells a listener. One that is not understood, of a newer version perhaps, says to look at the log. */
+function readHint(kind: number | undefined, body: Buffer): (listener: MailboxListener) => void {
+  if (kind === HINTS.entry) {
+    const { entry, epoch } = readEntry(body);
+    return (listener) => listener.entry(entry, epoch);
+  }
+  if (kind === HINTS.signal) {
+    const signal = readSignal(body);
+    return (listener) => listener.signal(signal);
+  }
+  if (kind === HINTS.move) {
+    const moved = readMove(body);
+    return (listener) => listener.cursors(moved);
+  }
+  return (listener) => listener.interrupted();
 }

@@ -141,6 +141,7 @@ export function listeningTests({ test }: Suite): void {
     await unsubscribe();
     await unsubscribe();
     await accept(broker, draft("ana"));
+    await until(() => gone.heard.entries.length === 1, "the entry arrives");
     await again();
     await accept(broker, draft("ana", { content: "later" }));
     await until(() => there.heard.entries.length === 2, "the other listener hears both");
