@@ -1,45 +1,22 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, it } from "vitest";
+import { startServer, type TestServer } from "../../test/redis/server.ts";
 import { brokerContract } from "../testing/contract.ts";
 import { redis } from "./redis.ts";
 
-let url = "";
-let stop = async (): Promise<void> => {};
+let server: TestServer;
 let stores = 0;
 
 beforeAll(async () => {
-  const folder = mkdtempSync(join(tmpdir(), "usercast-redis-"));
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  const child = spawn("redis-server", ["--port", String(port), "--dir", folder, "--appendonly", "yes", "--save", ""], {
-    stdio: "ignore",
-  });
-  url = `redis://127.0.0.1:${port}`;
-  const ping = new Redis(url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
-  await ping.ping();
-  ping.disconnect();
-  stop = async () => {
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    rmSync(folder, { recursive: true, force: true });
-  };
+  server = await startServer();
 });
-afterAll(() => stop());
+afterAll(() => server.stop());
 
 brokerContract("redis", {
   describe,
   it,
   open: async (limits) => {
     stores += 1;
-    return redis({ url, prefix: `test-${stores}:`, ...limits });
+    return redis({ url: server.url, prefix: `test-${stores}:`, ...limits });
   },
   elapse: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   gaps: Object.fromEntries(

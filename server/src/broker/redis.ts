@@ -1,134 +1,129 @@
 import { randomBytes } from "node:crypto";
 import { UsercastError } from "@usercast/protocol";
-import { Cluster, Redis } from "ioredis";
 import type {
   Broker,
   CursorMove,
   Draft,
-  Entry,
   KeyUse,
   MailboxListener,
   MailboxState,
   Page,
   PublishResult,
-  ReceiptGrant,
   Signal,
   Unsubscribe,
 } from "../ports.ts";
 import { RecentPublishes } from "./recent.ts";
-import { keysOf } from "./redis/keys.ts";
+import { checkServer } from "./redis/check.ts";
+import { type Connector, connectorOf } from "./redis/connect.ts";
+import { keysOf, type UserKeys } from "./redis/keys.ts";
+import { Line } from "./redis/line.ts";
+import { type RedisOptions, type ResolvedRedisOptions, resolveRedisOptions } from "./redis/options.ts";
+import { pageOf } from "./redis/page.ts";
 import { Publisher } from "./redis/publisher.ts";
-import { epochOf, readEntry, readState, type StoredState, writeMove, writeSignal } from "./redis/rows.ts";
-import { type RawAnswer, type RedisClient, run } from "./redis/scripts.ts";
+import { publishReplicated } from "./redis/replicas.ts";
+import { readKeyUse, readState, type StoredState, writeDevice, writeMove, writeSignal } from "./redis/rows.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { Watch } from "./redis/watch.ts";
 import { keyScope } from "./results.ts";
-import { type Retention, type RetentionOptions, resolveRetention } from "./retention.ts";
 
-/** What the Redis broker can be told. */
-export interface RedisOptions
-  extends Omit<RetentionOptions, "maxMailboxes" | "maxTotalBytes" | "maxIdempotencyKeys" | "sweepIntervalMs"> {
-  /** A client of ioredis'; it stays open when the broker is closed. */
-  readonly client?: RedisClient;
-  /** The address of one server, `redis://…` or `rediss://…`, where there is no client. */
-  readonly url?: string;
-  /**
-   * What every key and channel begins with.
-   * @default "usercast:"
-   */
-  readonly prefix?: string;
-  /**
-   * Messages that may wait for their answers; over it they fail with `OVERLOADED`.
-   * @default 65_536
-   */
-  readonly maxPendingWrites?: number;
-  /** Where warnings go. @default console.warn */
-  readonly warn?: (message: string) => void;
-}
+export type { RedisOptions } from "./redis/options.ts";
 
 const DAY_MS = 86_400_000;
-/** Of what nobody keeps a reference to, an eighth of a kilobyte each: the entries a full mailbox looks at for expired ones. */
+/** The entries a full mailbox looks at for expired ones: what holds the server up must be short. */
 const LOOKED_AT = 1_000;
-const PAGE_BYTES = 1_048_576;
 /** Tries of a cursor that others move at the same time. */
 const MAX_TRIES = 16;
+/** Signals on their way to Redis; more are dropped, as signals may be. */
+const MAX_SIGNALS = 10_000;
 
-/** Keeps mailboxes in Redis or Valkey, for any number of nodes. */
+/**
+ * Keeps mailboxes in Redis or Valkey, for any number of nodes: one server or Sentinels from version 6.2, a cluster from version 7.
+ * @throws UsercastError (as a rejection) `INVALID_OPTIONS`, also for a server that would lose messages; `STORE_FORMAT`; `UNAVAILABLE`
+ */
 export async function redis(options: RedisOptions): Promise<Broker> {
-  const retention = resolveRetention(options, Number.MAX_SAFE_INTEGER);
-  const { url, prefix = "usercast:" } = options;
-  if ((options.client === undefined) === (url === undefined)) {
-    throw new UsercastError("INVALID_OPTIONS", "Give redis() either a client or a url.");
+  const resolved = resolveRedisOptions(options);
+  const { commandTimeoutMs: timeoutMs, warn, replicas } = resolved;
+  const connector = connectorOf(options.client, options.url, timeoutMs);
+  const prefix = connector.keyPrefix + resolved.prefix;
+  const lines: Line[] = [];
+  const open = async (): Promise<Line> => {
+    const line = new Line({ client: await connector.open(), timeoutMs, warn: lines.length === 0 ? warn : () => {} });
+    lines.push(line);
+    return line;
+  };
+  try {
+    const line = await open();
+    await checkServer(line.client, { prefix, durability: resolved.durability });
+    const hints = await open();
+    // Who waits for replicas holds up whatever comes after on the same connection.
+    const writes = replicas > 0 ? await open() : line;
+    const broker = new RedisBroker({ ...resolved, prefix }, { connector, line, hints, writes });
+    await broker.synchronize();
+    return broker;
+  } catch (error) {
+    for (const line of lines) line.close();
+    throw error;
   }
-  const own = url === undefined ? undefined : new Redis(url);
-  const client = options.client ?? own ?? new Redis();
-  const subscriber = client instanceof Cluster ? client.duplicate() : client.duplicate();
-  const secretKey = `${prefix}secret`;
-  await client.set(secretKey, randomBytes(16).toString("hex"), "NX");
-  const secret = (await client.get(secretKey)) ?? "";
-  return new RedisBroker(options, { client, own, subscriber, retention, prefix, secret });
 }
 
-interface Parts {
-  readonly client: RedisClient;
-  /** The client, where it is ours to close. */
-  readonly own: RedisClient | undefined;
-  readonly subscriber: RedisClient;
-  readonly retention: Retention;
-  readonly prefix: string;
-  readonly secret: string;
+interface Connections {
+  readonly connector: Connector;
+  readonly line: Line;
+  readonly hints: Line;
+  readonly writes: Line;
 }
 
 class RedisBroker implements Broker {
   readonly name = "redis";
   readonly scope = "cluster";
   readonly idempotencyMs: number;
-  readonly #parts: Parts;
+  readonly #options: ResolvedRedisOptions;
+  readonly #connections: Connections;
   readonly #publisher: Publisher;
   readonly #subscriber: Subscriber;
+  readonly #watch: Watch;
   readonly #command: "PUBLISH" | "SPUBLISH";
+  /** How long epoch, head and cursors are kept: as long as any device may remember them. */
   readonly #lifeMs: number;
-  /** Retries of this process; those of the client library find their answers in Redis. */
+  /** Retries of this process; what was sent again after a lost answer finds it in Redis. */
   readonly #recent = new RecentPublishes();
   readonly #publishing = new Map<string, Promise<PublishResult>>();
+  #signals = 0;
   /** How far the clock of Redis is ahead of ours. */
   #aheadMs = 0;
   #isClosed = false;
 
-  constructor(options: RedisOptions, parts: Parts) {
-    const { client, subscriber, retention, prefix, secret } = parts;
-    const warn = options.warn ?? ((message: string) => console.warn(message));
-    this.#parts = parts;
+  constructor(options: ResolvedRedisOptions, connections: Connections) {
+    this.#options = options;
+    this.#connections = connections;
+    const { retention, prefix, commandTimeoutMs: timeoutMs, replicas, warn } = options;
+    const { connector, line, hints, writes } = connections;
+    const { isCluster } = connector;
     this.idempotencyMs = retention.idempotencyMs;
     this.#lifeMs = retention.retentionMs + retention.deviceIdleMs;
-    const isCluster = client instanceof Cluster;
     this.#command = isCluster ? "SPUBLISH" : "PUBLISH";
-    const limits = JSON.stringify({
-      messages: retention.maxMailboxMessages,
-      bytes: retention.maxMailboxBytes,
-      retention: retention.retentionMs,
-      reject: retention.whenFull === "reject",
-      key: retention.idempotencyMs,
-      life: this.#lifeMs,
-      day: DAY_MS,
-      looked: LOOKED_AT,
-      secret,
-    });
     this.#publisher = new Publisher({
-      client,
+      run: (keys, args) =>
+        replicas > 0
+          ? writes.call((client) => publishReplicated(client, keys, args, { replicas, timeoutMs }))
+          : writes.run("publish", keys, args),
       prefix,
-      limits: () => limits,
+      limits: this.#limits(),
       command: this.#command,
       isCluster,
-      maxPendingWrites: options.maxPendingWrites ?? 65_536,
-      unavailable: (cause) => new UsercastError("UNAVAILABLE", undefined, { cause }),
+      timeoutMs,
+      maxPendingWrites: options.maxPendingWrites,
     });
-    this.#subscriber = new Subscriber({
-      client: subscriber,
-      prefix,
-      isSharded: isCluster,
-      lingerMs: 1_000,
-      report: (error) => warn(`Redis: ${String(error)}`),
-    });
+    const { unsubscribeAfterMs: lingerMs } = options;
+    this.#subscriber = new Subscriber({ line: hints, prefix, isCluster, lingerMs, pingMs: timeoutMs, warn });
+    const { positionCheckMs: intervalMs, positionChecksPerSecond: perSecond } = options;
+    this.#watch = new Watch({ line, subscriber: this.#subscriber, isCluster, intervalMs, perSecond });
+  }
+
+  /** Learns what time it is by the clock of Redis. */
+  async synchronize(): Promise<void> {
+    const [seconds, micros] = await this.#connections.line.call((client) => client.time());
+    this.#clockSays(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000));
   }
 
   now(): number {
@@ -155,76 +150,55 @@ class RedisBroker implements Broker {
   }
 
   signal(userId: string, signal: Signal): void {
-    if (this.#isClosed) return;
-    const { client, prefix } = this.#parts;
-    const { channel } = keysOf(prefix, userId);
+    const { line } = this.#connections;
+    if (this.#isClosed || !line.isUp || this.#signals >= MAX_SIGNALS) return;
+    const { channel } = this.#keysOf(userId);
     const bytes = writeSignal(signal);
-    (this.#command === "SPUBLISH" ? client.spublish(channel, bytes) : client.publish(channel, bytes)).catch(() => {});
+    this.#signals += 1;
+    const sent = this.#command === "SPUBLISH" ? line.client.spublish(channel, bytes) : line.client.publish(channel, bytes);
+    sent
+      .catch(() => {})
+      .finally(() => {
+        this.#signals -= 1;
+      });
   }
 
   async read(userId: string, after: number, limit: number): Promise<Page> {
     this.#mustBeOpen();
-    const { client, prefix, secret } = this.#parts;
-    const { mailbox, log, generation } = keysOf(prefix, userId);
+    const keys = this.#keysOf(userId);
     const wanted = Math.max(1, limit);
-    const answer = (await run(client, "read", [mailbox, log, generation], [after, wanted + 1])) as readonly RawAnswer[];
-    const [now, epoch, head, at, trimmed, life = "0", ...rows] = answer;
-    this.#clockSays(Number(now));
-    const position = { epoch: String(epoch) || epochOf(secret, String(life), userId), offset: Number(head), at: Number(at) };
-    const entries: Entry[] = [];
-    let [bytes, through] = [0, after];
-    let isCut = rows.length > wanted;
-    for (const row of rows.slice(0, wanted)) {
-      const { entry } = readEntry(row as Buffer);
-      if (entry.expiresAt > Number(now)) {
-        if (entries.length > 0 && bytes + entry.bytes > PAGE_BYTES) {
-          isCut = true;
-          break;
-        }
-        entries.push(entry);
-        bytes += entry.bytes;
-      }
-      through = entry.offset;
-    }
-    return {
-      epoch: position.epoch,
-      head: position,
-      trimmed: Number(trimmed),
-      entries,
-      through: isCut ? through : position.offset,
-    };
+    const names = [keys.mailbox, keys.log, keys.generation, keys.store];
+    const run = () => this.#connections.line.run("read", names, [userId, after, wanted + 1]);
+    const { now, page } = await this.#inStore(keys, async () => {
+      const read = pageOf(await run(), after, wanted);
+      return { ...read, epoch: read.page.epoch };
+    });
+    this.#clockSays(now);
+    this.#subscriber.sawHead(keys.channel, page.head);
+    return page;
   }
 
   async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
     this.#mustBeOpen();
-    const { client, prefix, retention } = this.#parts;
-    const { mailbox, devices, channel } = keysOf(prefix, userId);
+    const { mailbox, devices, channel } = this.#keysOf(userId);
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const { now, head, cursors, moves } = await this.#stateOf(userId);
       if (head.offset === 0 || head.epoch !== epoch) return;
       const before = new Set([...cursors.all].map(([name]) => name));
-      const moved = cursors.advance(device, move, { head: head.offset, now }, retention);
+      const moved = cursors.advance(device, move, { head: head.offset, now }, this.#options.retention);
       if (moved === undefined) return;
       const after = new Map(cursors.all);
+      const own = after.get(device);
+      if (own === undefined) return;
       const { from, to } = moved;
       const isNews = to.delivered > from.delivered || to.read > from.read;
       const { delivered, read, missed, unshown } = cursors.user;
-      const args = [
-        epoch,
-        moves,
-        this.#lifeMs,
-        this.#command,
-        channel,
-        isNews ? writeMove({ ...moved, epoch }) : "",
-        delivered,
-        read,
-        JSON.stringify(missed),
-        JSON.stringify(unshown),
-        device,
-        JSON.stringify(after.get(device)),
-        ...[...before].filter((name) => !after.has(name)),
-      ];
-      if (Number(await run(client, "advance", [mailbox, devices], args)) === 1) return;
+      const told = isNews ? writeMove({ ...moved, epoch }) : "";
+      const user = [delivered, read, JSON.stringify(missed), JSON.stringify(unshown)];
+      const forgotten = [...before].filter((name) => !after.has(name));
+      const row = writeDevice(own, Number(moves) + 1);
+      const args = [epoch, moves, this.#lifeMs, this.#command, channel, told, ...user, device, row, ...forgotten];
+      if (Number(await this.#connections.line.run("advance", [mailbox, devices], args)) === 1) return;
     }
     throw new UsercastError("UNAVAILABLE", "The cursor was moved by others too often.");
   }
@@ -232,17 +206,17 @@ class RedisBroker implements Broker {
   async position(userId: string): Promise<MailboxState> {
     this.#mustBeOpen();
     const { now, head, cursors } = await this.#stateOf(userId);
-    return { epoch: head.epoch, head, user: cursors.user, devices: cursors.devices(now, this.#parts.retention) };
+    return { epoch: head.epoch, head, user: cursors.user, devices: cursors.devices(now, this.#options.retention) };
   }
 
   async recall(userId: string, from: string | undefined, key: string): Promise<KeyUse | undefined> {
     this.#mustBeOpen();
-    const { client, prefix } = this.#parts;
-    const text = await client.get(keysOf(prefix, userId).key(keyScope(from, key)));
+    const name = this.#keysOf(userId).key(keyScope(from, key));
+    const text = await this.#connections.line.call((client) => client.get(name));
     if (text === null) return undefined;
-    const { epoch, offset, at, receipts } = JSON.parse(text) as StoredKey;
-    if (epoch !== (await this.#stateOf(userId)).head.epoch) return undefined;
-    return { position: { epoch, offset, at }, ...(receipts && { receipts }) };
+    const use = readKeyUse(text);
+    // A key of an earlier life went with its mailbox.
+    return use.position.epoch === (await this.#stateOf(userId)).head.epoch ? use : undefined;
   }
 
   async subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
@@ -252,26 +226,60 @@ class RedisBroker implements Broker {
 
   async purge(userId: string): Promise<void> {
     this.#mustBeOpen();
-    const { client, prefix } = this.#parts;
-    const { mailbox, log, devices, generation, channel } = keysOf(prefix, userId);
-    await run(client, "purge", [mailbox, log, devices, generation], [this.#lifeMs, this.#command, channel]);
+    const { mailbox, log, devices, generation, channel } = this.#keysOf(userId);
+    const args = [this.#lifeMs, this.#command, channel];
+    await this.#connections.line.run("purge", [mailbox, log, devices, generation], args);
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#watch.close();
+    const { line, hints, writes } = this.#connections;
     await this.#publisher.idle();
+    await line.idle();
     this.#subscriber.close();
-    const { own, subscriber } = this.#parts;
-    await Promise.all([subscriber.quit(), own?.quit()]);
+    for (const one of new Set([line, hints, writes])) one.close();
   }
 
   async #stateOf(userId: string): Promise<StoredState> {
-    const { client, prefix, secret } = this.#parts;
-    const { mailbox, devices, generation } = keysOf(prefix, userId);
-    const state = readState(await run(client, "position", [mailbox, devices, generation], []), secret, userId);
+    const keys = this.#keysOf(userId);
+    const names = [keys.mailbox, keys.devices, keys.generation, keys.store];
+    const run = () => this.#connections.line.run("position", names, [userId]);
+    const state = await this.#inStore(keys, async () => {
+      const read = readState(await run());
+      return { ...read, epoch: read.head.epoch };
+    });
     this.#clockSays(state.now);
+    this.#subscriber.sawHead(keys.channel, state.head);
     return state;
+  }
+
+  /** Asks again once the store has the secret that it lacked: one that is new, or was emptied. */
+  async #inStore<T extends { readonly epoch: string }>({ store }: UserKeys, ask: () => Promise<T>): Promise<T> {
+    const answer = await ask();
+    if (answer.epoch !== "") return answer;
+    const secret = randomBytes(16).toString("base64url");
+    await this.#connections.line.call((client) => client.set(store, secret, "NX"));
+    return ask();
+  }
+
+  #keysOf(userId: string): UserKeys {
+    return keysOf(this.#options.prefix, userId);
+  }
+
+  #limits(): string {
+    const { retention } = this.#options;
+    return JSON.stringify({
+      messages: retention.maxMailboxMessages,
+      bytes: retention.maxMailboxBytes,
+      retention: retention.retentionMs,
+      reject: retention.whenFull === "reject",
+      key: retention.idempotencyMs,
+      life: this.#lifeMs,
+      day: DAY_MS,
+      looked: LOOKED_AT,
+    });
   }
 
   #clockSays(now: number): void {
@@ -281,11 +289,4 @@ class RedisBroker implements Broker {
   #mustBeOpen(): void {
     if (this.#isClosed) throw new UsercastError("SERVER_CLOSED");
   }
-}
-
-interface StoredKey {
-  readonly epoch: string;
-  readonly offset: number;
-  readonly at: number;
-  readonly receipts?: ReceiptGrant;
 }

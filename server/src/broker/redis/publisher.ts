@@ -1,41 +1,59 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { UsercastError } from "@usercast/protocol";
 import type { Draft, PublishResult } from "../../ports.ts";
 import { keyScope } from "../results.ts";
-import { keysOf } from "./keys.ts";
-import { headerOf, packBody, readResult } from "./rows.ts";
-import { type RawAnswer, type RedisClient, run } from "./scripts.ts";
+import { failureOf, translated } from "./errors.ts";
+import { answersKey, keysOf, type UserKeys } from "./keys.ts";
+import { textsOf, writeDraft } from "./rows.ts";
+import type { Argument, RawAnswer } from "./scripts.ts";
 
 /** Messages and bytes of one call of the script, at most: it holds the server up while it runs. */
 const BATCH_MESSAGES = 256;
 const BATCH_BYTES = 1_048_576;
-/** How long the answers to a call are kept for a retry whose first reply was lost. */
+/** How long the answers to a call are kept at least, for a retry whose first reply was lost. */
 const ANSWERS_MS = 60_000;
 
 /** How a `Publisher` works. */
 export interface PublisherOptions {
-  readonly client: RedisClient;
+  /** Runs `publish.lua`; rejects where it is not known what became of it. */
+  readonly run: (keys: readonly string[], args: readonly Argument[]) => Promise<RawAnswer>;
   readonly prefix: string;
-  /** Limits, as the script takes them. */
-  readonly limits: () => string;
+  /** The limits as the script takes them. */
+  readonly limits: string;
   readonly command: "PUBLISH" | "SPUBLISH";
-  /** Whether messages of several users may not share a call, because their keys may be on several nodes. */
+  /** Whether only messages whose keys are in one slot may share a call. */
   readonly isCluster: boolean;
+  /** Milliseconds a call may take. */
+  readonly timeoutMs: number;
   /** Messages that may wait for their answers; over it they fail with `OVERLOADED`. */
   readonly maxPendingWrites: number;
-  readonly unavailable: (cause: unknown) => UsercastError;
 }
 
 interface Waiting {
   readonly draft: Draft;
+  readonly keys: UserKeys;
   readonly settle: (result: PublishResult) => void;
+}
+
+/**
+ * What goes to one place, one call after the other: what arrives during a call shares the next. So messages keep their order
+ * whatever becomes of a call, and a call that is repeated can be told from a new one by its number alone.
+ */
+interface Lane {
+  /** The bucket of its keys, where calls must keep to one. */
+  readonly bucket: string | undefined;
+  waiting: Waiting[];
 }
 
 /** Gathers what is published in one turn of the loop, and sends it in as few calls as there can be. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  #waiting: Waiting[] = [];
+  /** Names this publisher among all that ever were. */
+  readonly #caller = randomBytes(9).toString("base64url");
+  /** Those that have something to do. */
+  readonly #lanes = new Map<string | undefined, Lane>();
   readonly #calls = new Set<Promise<void>>();
+  #number = 0;
   #pending = 0;
 
   constructor(options: PublisherOptions) {
@@ -43,68 +61,92 @@ export class Publisher {
   }
 
   publish(draft: Draft): Promise<PublishResult> {
-    if (this.#pending >= this.#options.maxPendingWrites) {
+    const { prefix, isCluster, maxPendingWrites } = this.#options;
+    if (this.#pending >= maxPendingWrites) {
       return Promise.resolve({ state: "failed", error: new UsercastError("OVERLOADED") });
     }
     this.#pending += 1;
-    if (this.#waiting.length === 0) setImmediate(() => this.#flush());
+    const keys = keysOf(prefix, draft.userId);
+    const lane = this.#laneOf(isCluster ? keys.bucket : undefined);
     return new Promise((resolve) => {
       const settle = (result: PublishResult): void => {
         this.#pending -= 1;
         resolve(result);
       };
-      this.#waiting.push({ draft, settle });
+      lane.waiting.push({ draft, keys, settle });
     });
   }
 
   /** Resolves when everything has its answer. */
   async idle(): Promise<void> {
-    if (this.#waiting.length > 0) this.#flush();
-    await Promise.all(this.#calls);
+    while (this.#calls.size > 0) await Promise.all(this.#calls);
   }
 
-  #flush(): void {
-    const { isCluster } = this.#options;
-    const batches = new Map<string, Waiting[]>();
-    let [messages, bytes, number] = [0, 0, 0];
-    for (const waiting of this.#waiting) {
-      const { draft } = waiting;
-      if (!isCluster && messages > 0 && (messages >= BATCH_MESSAGES || bytes + draft.bytes > BATCH_BYTES)) {
-        [messages, bytes] = [0, 0];
-        number += 1;
+  #laneOf(bucket: string | undefined): Lane {
+    const known = this.#lanes.get(bucket);
+    if (known !== undefined) return known;
+    const lane: Lane = { bucket, waiting: [] };
+    this.#lanes.set(bucket, lane);
+    const work = this.#work(lane).finally(() => this.#calls.delete(work));
+    this.#calls.add(work);
+    return lane;
+  }
+
+  async #work(lane: Lane): Promise<void> {
+    // What else is published in this turn of the loop comes along.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (lane.waiting.length > 0) {
+      try {
+        await this.#send(lane, takeBatch(lane.waiting));
+      } catch (thrown) {
+        const error = translated(thrown);
+        // Who waited for an answer that did not come does not wait as long again.
+        if (error.code === "UNAVAILABLE") for (const { settle } of lane.waiting.splice(0)) settle({ state: "failed", error });
       }
-      messages += 1;
-      bytes += draft.bytes;
-      const batch = isCluster ? draft.userId : String(number);
-      const known = batches.get(batch);
-      if (known === undefined) batches.set(batch, [waiting]);
-      else known.push(waiting);
     }
-    this.#waiting = [];
-    for (const batch of batches.values()) {
-      const call = this.#send(batch).finally(() => this.#calls.delete(call));
-      this.#calls.add(call);
-    }
+    this.#lanes.delete(lane.bucket);
   }
 
-  async #send(batch: readonly Waiting[]): Promise<void> {
-    const { client, prefix, limits, command, unavailable } = this.#options;
-    const keys: string[] = [];
-    const args: (string | number | Buffer)[] = [ANSWERS_MS, limits(), command];
-    for (const { draft } of batch) {
-      const own = keysOf(prefix, draft.userId);
-      if (keys.length === 0) keys.push(own.answers(randomUUID()));
-      const { body, parts } = packBody(draft);
-      keys.push(own.mailbox, own.log, own.devices, own.generation, own.key(keyScope(draft.from, draft.key?.key ?? "")));
-      args.push(headerOf(draft, parts), own.channel, body);
+  async #send(lane: Lane, batch: readonly Waiting[]): Promise<void> {
+    const { run, prefix, limits, command, timeoutMs } = this.#options;
+    this.#number += 1;
+    const keys = [answersKey(prefix, lane.bucket, this.#caller)];
+    const secret = randomBytes(16).toString("base64url");
+    const args: Argument[] = [this.#number, Math.max(ANSWERS_MS, 2 * timeoutMs), command, limits, secret];
+    for (const { draft, keys: own } of batch) {
+      const use = draft.key ? own.key(keyScope(draft.from, draft.key.key)) : own.mailbox;
+      keys.push(own.mailbox, own.log, own.devices, own.generation, own.store, use);
+      const [header, rest, body] = writeDraft(draft);
+      args.push(header, rest, own.channel, body);
     }
     try {
-      const answers = (await run(client, "publish", keys, args)) as readonly RawAnswer[];
-      const unknown = new UsercastError("INTERNAL");
-      for (const [i, { settle }] of batch.entries()) settle(readResult(answers[i], unknown));
+      const answer = await run(keys, args);
+      const answers = Array.isArray(answer) ? (answer as readonly RawAnswer[]) : [];
+      for (const [i, { settle }] of batch.entries()) settle(readResult(answers[i]));
     } catch (error) {
-      const reason = unavailable(error);
-      for (const { settle } of batch) settle({ state: "failed", error: reason });
+      const failed: PublishResult = { state: "failed", error: translated(error) };
+      for (const { settle } of batch) settle(failed);
+      throw error;
     }
   }
+}
+
+/** Takes what one call may hold, at least one message. */
+function takeBatch(waiting: Waiting[]): readonly Waiting[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { draft } of waiting) {
+    bytes += draft.bytes;
+    if (count > 0 && (count >= BATCH_MESSAGES || bytes > BATCH_BYTES)) break;
+    count += 1;
+  }
+  return waiting.splice(0, count);
+}
+
+/** One answer of the publish script. */
+function readResult(answer: RawAnswer | undefined): PublishResult {
+  const [state, epoch = "", offset, at] = textsOf(answer);
+  if (state === "failed") return { state, error: failureOf(epoch) };
+  if (state === "accepted" || state === "duplicate") return { state, epoch, offset: Number(offset), at: Number(at) };
+  return { state: "failed", error: new UsercastError("UNAVAILABLE") };
 }

@@ -1,9 +1,7 @@
-import { createHash } from "node:crypto";
-import type { Position, UsercastError } from "@usercast/protocol";
-import type { CursorsMoved, DeviceCursors, DeviceFilter, Draft, Encoded, Entry, PublishResult, Signal } from "../../ports.ts";
+import type { Position } from "@usercast/protocol";
+import type { CursorsMoved, DeviceCursors, DeviceFilter, Draft, Encoded, Entry, ReceiptGrant, Signal } from "../../ports.ts";
 import type { OffsetRange } from "../../ranges.ts";
 import { CursorSet } from "../cursors.ts";
-import { failed } from "../results.ts";
 import type { RawAnswer } from "./scripts.ts";
 
 // What travels to Redis and back. A message is a line of JSON, then its text, then its binary parts, one after the other.
@@ -11,13 +9,10 @@ import type { RawAnswer } from "./scripts.ts";
 const NEWLINE = 10;
 
 /** Text and binary parts as bytes, and the lengths by which they are told apart. */
-export function packBody({ text, attachments = [] }: Encoded): { readonly body: Buffer; readonly parts: readonly number[] } {
+function packBody({ text, attachments = [] }: Pick<Encoded, "text" | "attachments">): readonly [Buffer, readonly number[]] {
   const first = Buffer.from(text);
-  if (attachments.length === 0) return { body: first, parts: [] };
-  return {
-    body: Buffer.concat([first, ...attachments]),
-    parts: attachments.map(({ byteLength }) => byteLength),
-  };
+  if (attachments.length === 0) return [first, []];
+  return [Buffer.concat([first, ...attachments]), attachments.map(({ byteLength }) => byteLength)];
 }
 
 function unpackBody(body: Buffer, parts: readonly number[]): Pick<Encoded, "text" | "attachments"> {
@@ -32,106 +27,124 @@ function unpackBody(body: Buffer, parts: readonly number[]): Pick<Encoded, "text
   return { text, attachments };
 }
 
-interface EntryHead {
-  readonly offset: number;
-  readonly at: number;
-  readonly expiresAt: number;
+function split(bytes: Buffer): readonly [head: string, body: Buffer] {
+  const end = bytes.indexOf(NEWLINE);
+  return [bytes.toString("utf8", 0, end), bytes.subarray(end + 1)];
+}
+
+/** What an entry has beside its place, its times and its body. */
+interface EntryRest {
   readonly bytes: number;
-  readonly epoch: string;
   readonly from?: string;
   readonly key?: string;
   readonly devices?: DeviceFilter;
   readonly parts?: readonly number[];
 }
 
-function split<Head>(bytes: Buffer): { readonly head: Head; readonly body: Buffer } {
-  const end = bytes.indexOf(NEWLINE);
-  return { head: JSON.parse(bytes.toString("utf8", 0, end)) as Head, body: bytes.subarray(end + 1) };
-}
-
-/** An entry as it is in the log and in hints, and the life it belongs to. */
-export function readEntry(bytes: Buffer): { readonly entry: Entry; readonly epoch: string } {
-  const { head, body } = split<EntryHead>(bytes);
-  const { offset, at, expiresAt, epoch, from, key, devices, parts = [] } = head;
-  const entry: Entry = {
+/** An entry as it is in the log. */
+export function readEntry(row: Buffer): Entry {
+  const [head, body] = split(row);
+  const [offset, at, expiresAt, rest] = JSON.parse(head) as readonly [number, number, number, EntryRest];
+  const { bytes, from, key, devices, parts = [] } = rest;
+  return {
     offset,
     at,
     expiresAt,
-    bytes: head.bytes,
     ...unpackBody(body, parts),
+    bytes,
     ...(from !== undefined && { from }),
     ...(key !== undefined && { key }),
     ...(devices && { devices }),
   };
-  return { entry, epoch };
 }
 
-type SignalHead = Omit<Signal, "text" | "attachments"> & { readonly parts: readonly number[] };
-
-export function writeSignal({ text, attachments, ...head }: Signal): Buffer {
-  const { body, parts } = packBody({ text, bytes: head.bytes, ...(attachments && { attachments }) });
-  return Buffer.concat([Buffer.from(`s${JSON.stringify({ ...head, parts } satisfies SignalHead)}\n`), body]);
+/** An entry as it is told: after the life it belongs to. */
+export function readEntryHint(hint: Buffer): { readonly entry: Entry; readonly epoch: string } {
+  const [epoch, row] = split(hint);
+  return { entry: readEntry(row), epoch };
 }
 
-export function readSignal(bytes: Buffer): Signal {
-  const { head, body } = split<SignalHead>(bytes);
-  const { parts, ...rest } = head;
+type SignalHead = Omit<Signal, "text" | "attachments"> & { readonly parts?: readonly number[] };
+
+/** A signal as it travels. */
+export function writeSignal({ text, attachments, ...rest }: Signal): Buffer {
+  const [body, parts] = packBody({ text, ...(attachments && { attachments }) });
+  const head: SignalHead = { ...rest, ...(parts.length > 0 && { parts }) };
+  return Buffer.concat([Buffer.from(`s${JSON.stringify(head)}\n`), body]);
+}
+
+/** A signal as it was told. */
+export function readSignal(hint: Buffer): Signal {
+  const [head, body] = split(hint);
+  const { parts = [], ...rest } = JSON.parse(head) as SignalHead;
   return { ...rest, ...unpackBody(body, parts) };
 }
 
+/** A move of cursors as it travels. */
 export const writeMove = (moved: CursorsMoved): string => `m${JSON.stringify(moved)}`;
-export const readMove = (bytes: Buffer): CursorsMoved => JSON.parse(bytes.toString()) as CursorsMoved;
+/** A move of cursors as it was told. */
+export const readMove = (hint: Buffer): CursorsMoved => JSON.parse(hint.toString()) as CursorsMoved;
 
-/** What the publish script is told of a draft. */
-export const headerOf = ({ userId, ttlMs, bytes, from, key, devices }: Draft, parts: readonly number[]): string =>
-  JSON.stringify({
-    user: userId,
-    ttl: ttlMs,
+/** A draft as `publish.lua` takes it: what the script looks at, what it only stores, and the body. */
+export function writeDraft(draft: Draft): readonly [header: string, rest: string, body: Buffer] {
+  const { userId, ttlMs, bytes, from, key, devices } = draft;
+  const [body, parts] = packBody(draft);
+  const only = devices && "only" in devices ? devices.only : undefined;
+  const header = { user: userId, ttl: ttlMs, bytes, digest: key?.digest, receipts: key?.receipts, only };
+  const rest: EntryRest = {
     bytes,
-    from,
-    key: key?.key,
-    digest: key?.digest,
-    receipts: key?.receipts,
-    devices,
+    ...(from !== undefined && { from }),
+    ...(key && { key: key.key }),
+    ...(devices && { devices }),
     ...(parts.length > 0 && { parts }),
-  });
+  };
+  return [JSON.stringify(header), JSON.stringify(rest), body];
+}
 
-/** One answer of the publish script. */
-export function readResult(answer: RawAnswer | undefined, unknown: UsercastError): PublishResult {
-  const [state, epoch, offset, at] = textsOf(answer);
-  if (state === "failed" && epoch !== undefined) return failed(epoch as Parameters<typeof failed>[0]);
-  if ((state !== "accepted" && state !== "duplicate") || epoch === undefined) return { state: "failed", error: unknown };
-  return { state, epoch, offset: Number(offset), at: Number(at) };
+/** An idempotency key as it is stored: what its first use came to. */
+export function readKeyUse(text: string): { readonly position: Position; readonly receipts?: ReceiptGrant } {
+  const [epoch = "", offset, at, receipts] = text.split(" ", 4);
+  const granted = receipts === "delivered" || receipts === "read" ? receipts : undefined;
+  return { position: { epoch, offset: Number(offset), at: Number(at) }, ...(granted && { receipts: granted }) };
 }
 
 /** The texts of a list, whether they came as bytes or out of JSON. */
 export const textsOf = (answer: RawAnswer | undefined): readonly string[] =>
   Array.isArray(answer) ? answer.map((part: RawAnswer) => (part === null ? "" : String(part))) : [];
 
-/** The epoch of a mailbox that is not there yet. `publish.lua` derives the same. */
-export const epochOf = (secret: string, generation: string, userId: string): string =>
-  createHash("sha1").update(`${secret}:${generation}:${userId}`).digest("hex");
-
 /** What `position.lua` says. */
 export interface StoredState {
   readonly now: number;
+  /** Its epoch is empty where the store has no secret yet. */
   readonly head: Position;
   readonly cursors: CursorSet;
   /** How many moves of cursors there were: whoever moves one must have seen the last. */
   readonly moves: string;
 }
 
+/** A device as it is stored: with the number of the move that was its last, because several may move in one millisecond. */
+type StoredDevice = DeviceCursors & { readonly order: number };
+
+/** A device's cursors as they are stored after the move with this number. */
+export const writeDevice = (device: DeviceCursors, order: number): string =>
+  JSON.stringify({ ...device, order } satisfies StoredDevice);
+
 const rangesOf = (text: string | undefined): readonly OffsetRange[] => (text ? (JSON.parse(text) as OffsetRange[]) : []);
 
-export function readState(answer: RawAnswer, secret: string, userId: string): StoredState {
-  const [now, epoch, head, at, delivered, read, missed, unshown, moves = "", generation = "0", ...rows] = textsOf(answer);
-  const devices: [string, DeviceCursors][] = [];
-  for (let i = 0; i + 1 < rows.length; i += 2) devices.push([rows[i] ?? "", JSON.parse(rows[i + 1] ?? "") as DeviceCursors]);
-  devices.sort(([, a], [, b]) => a.seenAt - b.seenAt);
+/** The answer of `position.lua`. */
+export function readState(answer: RawAnswer): StoredState {
+  const [now, epoch = "", head, at, delivered, read, missed, unshown, moves, ...rows] = textsOf(answer);
+  const stored: { readonly name: string; readonly order: number; readonly device: DeviceCursors }[] = [];
+  for (let i = 0; i + 1 < rows.length; i += 2) {
+    const { order, ...device } = JSON.parse(rows[i + 1] ?? "") as StoredDevice;
+    stored.push({ name: rows[i] ?? "", order, device });
+  }
+  stored.sort((a, b) => a.order - b.order);
+  const devices = stored.map(({ name, device }) => [name, device] as const);
   const user = { delivered: Number(delivered), read: Number(read), missed: rangesOf(missed), unshown: rangesOf(unshown) };
   return {
     now: Number(now),
-    head: { epoch: epoch || epochOf(secret, generation, userId), offset: Number(head), at: Number(at) },
+    head: { epoch, offset: Number(head), at: Number(at) },
     cursors: new CursorSet(user, devices),
     moves: moves || "0",
   };

@@ -8,27 +8,42 @@ export type RedisClient = Redis | Cluster;
 /** An answer of Redis' as it came: text is bytes, because messages may hold any. */
 export type RawAnswer = Buffer | number | null | readonly RawAnswer[];
 
-const NAMES = ["publish", "read", "position", "advance", "purge"] as const;
-type ScriptName = (typeof NAMES)[number];
+/** What a script is called with. */
+export type Argument = string | number | Buffer;
+
+/** The scripts, each with the files it is made of. */
+const PARTS = {
+  publish: ["shared", "mailbox", "room", "key", "publish"],
+  read: ["shared", "read"],
+  position: ["shared", "position"],
+  heads: ["shared", "heads"],
+  advance: ["advance"],
+  purge: ["purge"],
+} as const;
+
+/** The scripts there are. */
+export type ScriptName = keyof typeof PARTS;
 
 interface Script {
   readonly text: string;
   readonly sha: string;
 }
 
-const load = (name: ScriptName): Script => {
-  const text = readFileSync(new URL(`lua/${name}.lua`, import.meta.url), "utf8");
+const load = (parts: readonly string[]): Script => {
+  const text = parts.map((part) => readFileSync(new URL(`lua/${part}.lua`, import.meta.url), "utf8")).join("\n");
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 };
 
-const SCRIPTS = Object.fromEntries(NAMES.map((name) => [name, load(name)])) as Readonly<Record<ScriptName, Script>>;
+const SCRIPTS = Object.fromEntries(Object.entries(PARTS).map(([name, parts]) => [name, load(parts)])) as Readonly<
+  Record<ScriptName, Script>
+>;
 
 /** Runs one of our scripts: by its digest, and whole where the server does not know it (any more). */
-export async function run(
+export async function evaluate(
   client: RedisClient,
   name: ScriptName,
   keys: readonly string[],
-  args: readonly (string | number | Buffer)[],
+  args: readonly Argument[],
 ): Promise<RawAnswer> {
   const { sha, text } = SCRIPTS[name];
   try {
@@ -38,3 +53,12 @@ export async function run(
     return (await client.callBuffer("EVAL", text, keys.length, ...keys, ...args)) as RawAnswer;
   }
 }
+
+/** One of our scripts as a command of a pipeline. */
+export const invocation = (name: ScriptName, keys: readonly string[], args: readonly Argument[]): Argument[] => [
+  "evalsha",
+  SCRIPTS[name].sha,
+  keys.length,
+  ...keys,
+  ...args,
+];

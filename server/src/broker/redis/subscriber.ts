@@ -1,55 +1,87 @@
+import type { Position } from "@usercast/protocol";
 import type { MailboxListener, Unsubscribe } from "../../ports.ts";
 import { Listeners } from "../listeners.ts";
-import { keysOf } from "./keys.ts";
-import { readEntry, readMove, readSignal } from "./rows.ts";
-import type { RedisClient } from "./scripts.ts";
+import { isReply } from "./errors.ts";
+import { keysOf, type UserKeys } from "./keys.ts";
+import type { Line } from "./line.ts";
+import { readEntryHint, readMove, readSignal } from "./rows.ts";
 
 /** The first byte of a hint. */
 const HINTS = { entry: "e".charCodeAt(0), signal: "s".charCodeAt(0), move: "m".charCodeAt(0) } as const;
+/** Channels of one command, at most. */
+const BATCH = 500;
 
 /** How a `Subscriber` works. */
 export interface SubscriberOptions {
-  /** A connection of its own: one that subscribes does nothing else. */
-  readonly client: RedisClient;
+  /** A connection of its own, that hints keep apart from answers. */
+  readonly line: Line;
   readonly prefix: string;
   /** Whether channels live where their users' keys do. */
-  readonly isSharded: boolean;
+  readonly isCluster: boolean;
   /** Milliseconds a user without listeners stays subscribed, because most come back at once. */
   readonly lingerMs: number;
-  readonly report: (error: unknown) => void;
+  /** Milliseconds between two looks whether an idle connection is still one. */
+  readonly pingMs: number;
+  readonly warn: (message: string) => void;
 }
 
-interface Channel {
+/** A user with listeners on this node, or who had some a moment ago. */
+export interface Channel {
   readonly userId: string;
+  readonly keys: UserKeys;
   readonly ready: Promise<void>;
   listeners: number;
-  lingers: NodeJS.Timeout | undefined;
+  /** Since when there is nobody. */
+  idleSince: number;
+  /** The newest place that was heard of, or read. */
+  known: Position | undefined;
+}
+
+interface Opening {
+  readonly name: string;
+  readonly bucket: string;
+  readonly done: (failure?: unknown) => void;
 }
 
 /** What happens to the users whose listeners are on this node. */
 export class Subscriber {
   readonly #options: SubscriberOptions;
   readonly #listeners: Listeners;
-  /** By channel name. */
+  /** By the name of the channel. */
   readonly #channels = new Map<string, Channel>();
+  readonly #idle = new Set<Channel>();
+  #opening: Opening[] = [];
+  readonly #timers: readonly NodeJS.Timeout[];
+  /** Told when everybody was subscribed anew; where that is not known to the moment. */
+  onReturn: () => void = () => {};
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
-    this.#listeners = new Listeners(options.report);
-    const { client, isSharded } = options;
-    client.on(isSharded ? "smessageBuffer" : "messageBuffer", (channel: Buffer, message: Buffer) => {
-      const known = this.#channels.get(channel.toString());
-      if (known !== undefined) this.#heard(known.userId, message);
-    });
-    // What happened while the connection was away is lost to it.
-    client.on("ready", () => this.interruptAll());
+    const { line, isCluster, lingerMs, pingMs, warn } = options;
+    this.#listeners = new Listeners((error) => warn(`A mailbox listener threw: ${String(error)}`));
+    const { client } = line;
+    client.on(isCluster ? "smessageBuffer" : "messageBuffer", (name: Buffer, hint: Buffer) => this.#heard(String(name), hint));
+    if (isCluster) client.on("subscribersReady", () => this.onReturn());
+    else client.on("ready", () => void this.#resubscribe());
+    const sweep = setInterval(() => this.#sweep(), lingerMs);
+    // A connection that carries only hints would not notice that it is dead.
+    const ping = setInterval(() => {
+      if (line.isUp) line.call((own) => own.ping()).catch(() => {});
+    }, pingMs);
+    this.#timers = [sweep, ping];
+    for (const timer of this.#timers) timer.unref();
+  }
+
+  /** Those that listeners hear of. */
+  get channels(): ReadonlyMap<string, Channel> {
+    return this.#channels;
   }
 
   async add(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
-    const name = keysOf(this.#options.prefix, userId).channel;
-    const channel = this.#channels.get(name) ?? this.#open(name, userId);
+    const keys = keysOf(this.#options.prefix, userId);
+    const channel = this.#channels.get(keys.channel) ?? this.#open(keys, userId);
     channel.listeners += 1;
-    clearTimeout(channel.lingers);
+    this.#idle.delete(channel);
     const remove = this.#listeners.add(userId, listener);
     let isOver = false;
     const end = async (): Promise<void> => {
@@ -57,7 +89,9 @@ export class Subscriber {
       isOver = true;
       await remove();
       channel.listeners -= 1;
-      if (channel.listeners === 0) this.#linger(name, channel);
+      if (channel.listeners > 0 || this.#channels.get(keys.channel) !== channel) return;
+      channel.idleSince = Date.now();
+      this.#idle.add(channel);
     };
     try {
       await channel.ready;
@@ -68,21 +102,48 @@ export class Subscriber {
     return end;
   }
 
+  /** The newest place of a user's mailbox was read: listeners know of it, or will. */
+  sawHead(name: string, head: Position): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) channel.known = later(channel.known, head);
+  }
+
+  /** Something may have been missed by the listeners of a user. */
+  interrupt(channel: Channel): void {
+    this.#listeners.tell(channel.userId, (listener) => listener.interrupted());
+  }
+
   /** Something may have been missed by everybody. */
   interruptAll(): void {
-    for (const { userId } of this.#channels.values()) this.#listeners.tell(userId, (listener) => listener.interrupted());
+    for (const channel of this.#channels.values()) this.interrupt(channel);
+  }
+
+  /** Hints of a user were lost: on a cluster a subscription that failed is tried again by nobody else. */
+  async renew(channel: Channel): Promise<void> {
+    const { line, isCluster } = this.#options;
+    const name = channel.keys.channel;
+    if (isCluster && this.#channels.get(name) === channel) {
+      await line.client.sunsubscribe(name).catch(() => {});
+      await line.call((client) => client.ssubscribe(name)).catch(() => {});
+    }
+    this.interrupt(channel);
   }
 
   close(): void {
-    for (const { lingers } of this.#channels.values()) clearTimeout(lingers);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#channels.clear();
+    this.#idle.clear();
     this.#listeners.clear();
   }
 
-  #open(name: string, userId: string): Channel {
-    const { client, isSharded } = this.#options;
-    const ready = (isSharded ? client.ssubscribe(name) : client.subscribe(name)).then(() => {});
-    const channel: Channel = { userId, ready, listeners: 0, lingers: undefined };
+  #open(keys: UserKeys, userId: string): Channel {
+    const name = keys.channel;
+    if (this.#opening.length === 0) setImmediate(() => this.#subscribe());
+    const ready = new Promise<void>((resolve, reject) => {
+      const done = (failure?: unknown): void => (failure === undefined ? resolve() : reject(failure));
+      this.#opening.push({ name, bucket: keys.bucket, done });
+    });
+    const channel: Channel = { userId, keys, ready, listeners: 0, idleSince: 0, known: undefined };
     this.#channels.set(name, channel);
     ready.catch(() => {
       if (this.#channels.get(name) === channel) this.#channels.delete(name);
@@ -90,36 +151,85 @@ export class Subscriber {
     return channel;
   }
 
-  #linger(name: string, channel: Channel): void {
-    const { client, isSharded, lingerMs, report } = this.#options;
-    channel.lingers = setTimeout(() => {
-      if (channel.listeners > 0 || this.#channels.get(name) !== channel) return;
-      this.#channels.delete(name);
-      (isSharded ? client.sunsubscribe(name) : client.unsubscribe(name)).catch(report);
-    }, lingerMs);
-    channel.lingers.unref();
+  /** Subscribes to what was opened in this turn of the loop. */
+  #subscribe(): void {
+    const { line, isCluster } = this.#options;
+    for (const batch of this.#batches(this.#opening.splice(0))) {
+      const names = batch.map(({ name }) => name);
+      const subscribed = line.call((client) => (isCluster ? client.ssubscribe(...names) : client.subscribe(...names)));
+      const settle = (failure?: unknown): void => {
+        for (const { done } of batch) done(failure);
+      };
+      subscribed.then(() => settle(), settle);
+    }
   }
 
-  #heard(userId: string, message: Buffer): void {
-    const body = message.subarray(1);
-    const call = readHint(message[0], body);
-    this.#listeners.tell(userId, call);
+  /** Subscribes to everything on a new connection, and only then says that something may have been missed before. */
+  async #resubscribe(): Promise<void> {
+    const { client } = this.#options.line;
+    try {
+      for (let first = 0, all = [...this.#channels]; first < all.length; first += BATCH) {
+        const batch = all.slice(first, first + BATCH).filter(([name, channel]) => this.#channels.get(name) === channel);
+        if (batch.length === 0) continue;
+        await client.subscribe(...batch.map(([name]) => name));
+        for (const [, channel] of batch) this.interrupt(channel);
+      }
+    } catch (error) {
+      // A connection that is lost again begins again.
+      if (isReply(error)) this.#options.warn(`Redis refused to subscribe: ${error.message}`);
+    }
+  }
+
+  #sweep(): void {
+    const { line, isCluster, lingerMs } = this.#options;
+    const due = [...this.#idle].filter(({ idleSince }) => idleSince + lingerMs <= Date.now());
+    for (const channel of due) {
+      this.#idle.delete(channel);
+      this.#channels.delete(channel.keys.channel);
+    }
+    if (!line.isUp) return;
+    const ended = due.map(({ keys }) => ({ name: keys.channel, bucket: keys.bucket }));
+    for (const batch of this.#batches(ended)) {
+      const names = batch.map(({ name }) => name);
+      // Without a second try: by then somebody may have subscribed again.
+      (isCluster ? line.client.sunsubscribe(...names) : line.client.unsubscribe(...names)).catch(() => {});
+    }
+  }
+
+  /** What may share a command: on a cluster, channels of one slot. */
+  #batches<Item extends { readonly bucket: string }>(items: readonly Item[]): readonly (readonly Item[])[] {
+    const groups = new Map<string, Item[]>();
+    for (const [i, item] of items.entries()) {
+      const group = this.#options.isCluster ? item.bucket : String(Math.floor(i / BATCH));
+      const known = groups.get(group);
+      if (known === undefined) groups.set(group, [item]);
+      else known.push(item);
+    }
+    return [...groups.values()];
+  }
+
+  #heard(name: string, hint: Buffer): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    const { userId } = channel;
+    const body = hint.subarray(1);
+    if (hint[0] === HINTS.entry) {
+      const { entry, epoch } = readEntryHint(body);
+      channel.known = { epoch, offset: entry.offset, at: entry.at };
+      this.#listeners.tell(userId, (listener) => listener.entry(entry, epoch));
+    } else if (hint[0] === HINTS.signal) {
+      const signal = readSignal(body);
+      this.#listeners.tell(userId, (listener) => listener.signal(signal));
+    } else if (hint[0] === HINTS.move) {
+      const moved = readMove(body);
+      this.#listeners.tell(userId, (listener) => listener.cursors(moved));
+    } else {
+      // One that is not understood, of a newer version perhaps, says to look at the log.
+      this.interrupt(channel);
+    }
   }
 }
 
-/** What a hint tells a listener. One that is not understood, of a newer version perhaps, says to look at the log. */
-function readHint(kind: number | undefined, body: Buffer): (listener: MailboxListener) => void {
-  if (kind === HINTS.entry) {
-    const { entry, epoch } = readEntry(body);
-    return (listener) => listener.entry(entry, epoch);
-  }
-  if (kind === HINTS.signal) {
-    const signal = readSignal(body);
-    return (listener) => listener.signal(signal);
-  }
-  if (kind === HINTS.move) {
-    const moved = readMove(body);
-    return (listener) => listener.cursors(moved);
-  }
-  return (listener) => listener.interrupted();
-}
+/** The later of two places; the second one where they cannot be compared. */
+const later = (known: Position | undefined, seen: Position): Position =>
+  known?.epoch === seen.epoch && known.at > seen.at ? known : seen;

@@ -6,10 +6,11 @@
 -- returns 1, or 0 where the epoch is another or somebody was faster
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'moves')
 if state[1] ~= ARGV[1] or (state[2] or '0') ~= ARGV[2] then return 0 end
+-- In this order: what is first may be done where memory has run out, and what follows it as well. Who reads must not have it again.
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('HSET', KEYS[1], 'moves', tonumber(ARGV[2]) + 1, 'delivered', ARGV[7], 'read', ARGV[8], 'missed', ARGV[9], 'unshown', ARGV[10])
 redis.call('HSET', KEYS[2], ARGV[11], ARGV[12])
-for place = 13, #ARGV do redis.call('HDEL', KEYS[2], ARGV[place]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
+for place = 13, #ARGV do redis.call('HDEL', KEYS[2], ARGV[place]) end
 if ARGV[6] ~= '' then redis.call(ARGV[4], ARGV[5], ARGV[6]) end
 return 1
