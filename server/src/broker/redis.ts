@@ -115,7 +115,8 @@ class RedisBroker implements Broker {
       maxPendingWrites: options.maxPendingWrites,
     });
     const { unsubscribeAfterMs: lingerMs } = options;
-    this.#subscriber = new Subscriber({ line: hints, prefix, isCluster, lingerMs, pingMs: timeoutMs, warn });
+    const onReturning = (): void => this.#watch.hurry();
+    this.#subscriber = new Subscriber({ line: hints, prefix, isCluster, lingerMs, pingMs: timeoutMs, onReturning, warn });
     const { positionCheckMs: intervalMs, positionChecksPerSecond: perSecond } = options;
     this.#watch = new Watch({ line, subscriber: this.#subscriber, isCluster, intervalMs, perSecond });
   }

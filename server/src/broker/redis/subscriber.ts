@@ -22,6 +22,8 @@ export interface SubscriberOptions {
   readonly lingerMs: number;
   /** Milliseconds between two looks whether an idle connection is still one. */
   readonly pingMs: number;
+  /** Told that subscriptions are being made again, and everybody was interrupted for what came before: not yet for what comes until then. */
+  readonly onReturning: () => void;
   readonly warn: (message: string) => void;
 }
 
@@ -52,8 +54,6 @@ export class Subscriber {
   readonly #idle = new Set<Channel>();
   #opening: Opening[] = [];
   readonly #timers: readonly NodeJS.Timeout[];
-  /** Told when everybody was subscribed anew; where that is not known to the moment. */
-  onReturn: () => void = () => {};
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
@@ -61,7 +61,7 @@ export class Subscriber {
     this.#listeners = new Listeners((error) => warn(`A mailbox listener threw: ${String(error)}`));
     const { client } = line;
     client.on(isCluster ? "smessageBuffer" : "messageBuffer", (name: Buffer, hint: Buffer) => this.#heard(String(name), hint));
-    if (isCluster) client.on("subscribersReady", () => this.onReturn());
+    if (isCluster) client.on("subscribersReady", () => this.#returning());
     else client.on("ready", () => void this.#resubscribe());
     const sweep = setInterval(() => this.#sweep(), lingerMs);
     // A connection that carries only hints would not notice that it is dead.
@@ -111,11 +111,6 @@ export class Subscriber {
   /** Something may have been missed by the listeners of a user. */
   interrupt(channel: Channel): void {
     this.#listeners.tell(channel.userId, (listener) => listener.interrupted());
-  }
-
-  /** Something may have been missed by everybody. */
-  interruptAll(): void {
-    for (const channel of this.#channels.values()) this.interrupt(channel);
   }
 
   /** Hints of a user were lost: on a cluster a subscription that failed is tried again by nobody else. */
@@ -178,6 +173,11 @@ export class Subscriber {
       // A connection that is lost again begins again.
       if (isReply(error)) this.#options.warn(`Redis refused to subscribe: ${error.message}`);
     }
+  }
+
+  #returning(): void {
+    for (const channel of this.#channels.values()) this.interrupt(channel);
+    this.#options.onReturning();
   }
 
   #sweep(): void {

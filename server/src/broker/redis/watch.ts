@@ -37,6 +37,11 @@ export class Watch {
     this.#timer.unref();
   }
 
+  /** Looks at everybody as soon as it may: a subscription may have been away. */
+  hurry(): void {
+    this.#due = Number.MAX_SAFE_INTEGER;
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.#suspects.clear();
