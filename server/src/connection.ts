@@ -8,16 +8,17 @@ import {
   type Ready,
   UsercastError,
 } from "@usercast/protocol";
+import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
-import { type HeartbeatOptions, HeartbeatRequests } from "./heartbeat.ts";
+import { HeartbeatRequests } from "./heartbeat.ts";
 import type { Link, LinkListener } from "./link.ts";
-import type { Broker, CursorMove, Entry, Page, Signal } from "./ports.ts";
-import type { PushLog, Recipient } from "./pushes.ts";
+import { Place } from "./place.ts";
+import type { Entry, Page, Signal } from "./ports.ts";
+import type { Recipient } from "./pushes.ts";
 import { added, type OffsetRange } from "./ranges.ts";
 import { ReadMark } from "./read-mark.ts";
 import { holes, isFor } from "./resume.ts";
 import { findStart, introduce, positionOf, type Starter } from "./start.ts";
-import type { Turns } from "./turns.ts";
 import { Window } from "./window.ts";
 
 /**
@@ -43,29 +44,6 @@ export interface ConnectionInfo extends Starter, Recipient {
   readonly readReceipts: boolean;
 }
 
-/** What all connections of a server share. */
-export interface ConnectionContext extends HeartbeatOptions {
-  readonly broker: Broker;
-  readonly pushes: PushLog;
-  /** Pages that all connections together read in one turn of the loop. */
-  readonly turns: Turns;
-  readonly maxPayloadBytes: number;
-  readonly pageMessages: number;
-}
-
-/** What a connection tells its owner. */
-export interface ConnectionListener {
-  /**
-   * Everything up to `connection.confirmed` has reached the client, or is about to be pushed after it for the first time; or
-   * it has read something.
-   */
-  onMoved(connection: Connection, move: CursorMove): void;
-  onMissed(connection: Connection, missed: Missed): void;
-  onError(error: unknown): void;
-  /** Called once. */
-  onClosed(connection: Connection): void;
-}
-
 interface ConnectionParts {
   readonly link: Link;
   readonly context: ConnectionContext;
@@ -74,6 +52,9 @@ interface ConnectionParts {
 
 /** Ranges of missed messages that wait for their confirmation; beyond it the oldest become one. */
 const MAX_MISSED = 64;
+
+/** Between two reads of a store that is away. */
+const RETRY_MS = 1_000;
 
 /** One registered connection: tails its user's mailbox, with a fast path for what is accepted now. */
 export class Connection implements LinkListener {
@@ -98,6 +79,7 @@ export class Connection implements LinkListener {
   #reading = false;
   /** Whether hints may have been lost since the last read began. */
   #stale = false;
+  readonly #place = new Place();
   readonly #window: Window;
   /** What was told as missed and is not confirmed. */
   #missed: readonly OffsetRange[] = [];
@@ -156,6 +138,7 @@ export class Connection implements LinkListener {
     const offset = begin?.(state.epoch, start.offset) ?? start.offset;
     this.#epoch = state.epoch;
     this.#sent = this.#given = offset;
+    this.#place.begin(offset, position ?? state.head);
     this.#heartbeats.left(offset);
     // A position the client brought moves no cursor; that it holds, the client may confirm.
     this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
@@ -178,14 +161,14 @@ export class Connection implements LinkListener {
       return;
     }
     this.#known = Math.max(this.#known, entry.offset);
-    if (epoch !== this.#epoch) {
+    if (epoch !== this.#epoch || this.#place.isContradictedBy(entry)) {
       this.close("EPOCH_CHANGED", true);
       return;
     }
     if (this.#state !== "live" || entry.offset <= this.#sent) return;
     const isNext = entry.offset === this.#sent + 1 && entry.expiresAt > this.#context.broker.now();
     if (!isNext) this.#enter("catching-up");
-    else if (!isFor(entry, this.info.device)) this.#skip(entry.offset);
+    else if (!isFor(entry, this.info.device)) this.#skip(entry.offset, entry);
     else if (this.#hasRoomFor(entry.bytes)) this.#push(entry);
     else this.#enter("catching-up");
   }
@@ -296,7 +279,8 @@ export class Connection implements LinkListener {
   }
 
   /** `offset` is not for this connection. */
-  #skip(offset: number): void {
+  #skip(offset: number, entry?: Entry): void {
+    if (entry !== undefined) this.#place.pass(entry);
     const isSettled = this.#confirmed >= this.#given;
     this.#sent = offset;
     if (isSettled) this.#confirmed = offset;
@@ -326,6 +310,7 @@ export class Connection implements LinkListener {
     const after = this.#given === entry.offset - 1 ? undefined : this.#given;
     this.#link.send(this.plain ? entry : messageFrame(entry, this.info.secret, after));
     this.#context.pushes.note(this.info, entry.offset, this.#context.clock.now());
+    this.#place.pass(entry);
     this.#sent = this.#given = entry.offset;
     this.#window.push(entry.offset, entry.bytes);
     if (this.plain) this.#heartbeats.pushed(entry.offset, entry.bytes);
@@ -343,12 +328,10 @@ export class Connection implements LinkListener {
         // Others have their turn between pages, so that a crowd that comes back does not stall who is live.
         await this.#context.turns.take();
         if (!this.#mayRead) break;
-        this.#stale = false;
-        // No more than there is room for: a client that confirms one by one must not have a whole page read for each.
-        const limit = Math.max(1, Math.min(this.#context.pageMessages, this.#window.room));
-        const page = await this.#context.broker.read(this.info.userId, this.#sent, limit);
+        const page = await this.#readPage();
         if (this.#state !== "catching-up") return;
-        if (page.epoch !== this.#epoch) return this.close("EPOCH_CHANGED", true);
+        if (page === undefined) continue;
+        if (page === "lost") return this.close("EPOCH_CHANGED", true);
         this.#known = Math.max(this.#known, page.head.offset);
         if (!this.#pushPage(page)) break;
         if (this.#known <= this.#sent && !this.#stale) return this.#enter("live");
@@ -362,6 +345,25 @@ export class Connection implements LinkListener {
     if (this.#state === "catching-up" && this.#link.congested) this.#link.awaitRoom();
   }
 
+  /** What follows; nothing yet where the store is away, and `"lost"` where it no longer has what was sent. */
+  async #readPage(): Promise<Page | "lost" | undefined> {
+    // After an interruption the read begins with what was sent.
+    const before = this.#stale ? this.#place.before : undefined;
+    this.#stale = false;
+    // No more than there is room for: a client that confirms one by one must not have a whole page read for each.
+    const limit = Math.max(1, Math.min(this.#context.pageMessages, this.#window.room)) + (before === undefined ? 0 : 1);
+    try {
+      const page = await this.#context.broker.read(this.info.userId, before ?? this.#sent, limit);
+      return page.epoch !== this.#epoch || this.#place.isLostIn(page, this.#sent, before !== undefined) ? "lost" : page;
+    } catch (error) {
+      this.#stale = true;
+      if (!(error instanceof UsercastError) || error.code !== "UNAVAILABLE") throw error;
+      // Who is connected stays, and goes on where it is when the store is back.
+      await new Promise<void>((resolve) => void this.#context.clock.after(RETRY_MS, resolve));
+      return undefined;
+    }
+  }
+
   /** Whether the whole page could be pushed. */
   #pushPage(page: Page): boolean {
     const now = this.#context.broker.now();
@@ -372,7 +374,7 @@ export class Connection implements LinkListener {
       if (isOurs && !this.#hasRoomFor(entry.bytes)) return false;
       this.#missTo(entry.offset, page.trimmed);
       if (isOurs) this.#push(entry);
-      else this.#skip(entry.offset);
+      else this.#skip(entry.offset, entry);
     }
     this.#missTo(page.through + 1, page.trimmed);
     return true;

@@ -1,5 +1,6 @@
 import type { ErrorCode, Missed, MissedReason } from "@usercast/protocol";
-import { Connection, type ConnectionContext, type ConnectionInfo, type ConnectionListener } from "./connection.ts";
+import { Connection, type ConnectionInfo } from "./connection.ts";
+import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
 import { Hub, type UserConnections } from "./hub.ts";
 import type { Link } from "./link.ts";
