@@ -66,6 +66,8 @@ async function checkPrefix(client: RedisClient, prefix: string): Promise<void> {
       throw new UsercastError("STORE_FORMAT", `What is under "${prefix}" was written in a format this version does not know.`);
     }
     await evaluate(client, "heads", [key], []);
+    // A script that may not tell of what it has written fails when it is too late.
+    await (client instanceof Cluster ? client.spublish(key, "") : client.publish(key, ""));
   } catch (error) {
     if (isReply(error) && error.message.startsWith("WRONGTYPE")) {
       throw invalid(`The key "${key}" is not ours: another application uses the prefix "${prefix}".`);
