@@ -124,11 +124,11 @@ class RedisBroker implements Broker {
   /** Learns what time it is by the clock of Redis. */
   async synchronize(): Promise<void> {
     const [seconds, micros] = await this.#connections.line.call((client) => client.time());
-    this.#clockSays(Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000));
+    this.#aheadMs = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000) - Date.now();
   }
 
   now(): number {
-    return Date.now() + this.#aheadMs;
+    return Math.floor(Date.now() + this.#aheadMs);
   }
 
   async publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
@@ -284,7 +284,9 @@ class RedisBroker implements Broker {
   }
 
   #clockSays(now: number): void {
-    this.#aheadMs = now - Date.now();
+    // What was on its way for long is late: it says at most that the clock of Redis is not behind it.
+    const aheadMs = now - Date.now();
+    this.#aheadMs = aheadMs > this.#aheadMs ? aheadMs : this.#aheadMs + (aheadMs - this.#aheadMs) / 8;
   }
 
   #mustBeOpen(): void {
