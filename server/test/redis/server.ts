@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,6 +82,37 @@ export async function startServer(...settings: readonly string[]): Promise<TestS
     stop: async () => {
       client.disconnect();
       await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts a Sentinel that gives a master up after half a second; answers its port and a way to stop it. */
+export async function startSentinel(master: TestServer): Promise<{ readonly port: number; stop(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), "usercast-sentinel-"));
+  const port = await freePort();
+  const file = join(folder, "sentinel.conf");
+  const lines = [
+    `port ${port}`,
+    `bind ${HOST}`,
+    `dir ${folder}`,
+    `sentinel monitor main ${HOST} ${master.port} 1`,
+    "sentinel down-after-milliseconds main 500",
+    "sentinel failover-timeout main 3000",
+  ];
+  await writeFile(file, `${lines.join("\n")}\n`);
+  const child = spawn("redis-server", [file, "--sentinel"], { stdio: "ignore" });
+  const client = new Redis(port, HOST, { retryStrategy: () => 20, maxRetriesPerRequest: null });
+  client.on("error", () => {});
+  const knowsReplica = async () => String(await client.call("SENTINEL", "MASTER", "main")).includes("num-slaves,1,");
+  await waitFor(knowsReplica, "the sentinel knows a replica");
+  client.disconnect();
+  return {
+    port,
+    stop: async () => {
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
       await rm(folder, { recursive: true, force: true });
     },
   };
