@@ -82,6 +82,20 @@ describe("a hint that is lost", () => {
   });
 });
 
+it("a flushed store is found by whoever reads first, and everybody is told", async () => {
+  const slow = await redis({ url: server.url, positionCheckMs: 600_000 });
+  const ana = recorder();
+  await slow.subscribe("ana", ana.listener);
+  await slow.publish([draft("ana")]);
+  await waitFor(() => ana.entries.length === 1, "ana hears");
+  await server.client.flushall();
+  await slow.position("ana");
+  expect(ana.interruptions).toBe(1);
+  await slow.position("ana");
+  expect(ana.interruptions).toBe(1);
+  await slow.close();
+});
+
 describe("subscriptions", () => {
   it("are made and ended many at a time, and kept for who comes back at once", async () => {
     await server.client.config("RESETSTAT");

@@ -104,6 +104,9 @@ describe("an answer that is lost", () => {
 
 describe("a server that is away", () => {
   it("lets calls fail at once, warns once, and everybody reads again when it is back", async () => {
+    await broker.close();
+    // So long that a call which waits for it fails the test.
+    broker = await redis({ url: server.url, commandTimeoutMs: 600_000, warn: (warning) => warnings.push(warning) });
     const ana = recorder();
     await broker.subscribe("ana", ana.listener);
     expect(await publishOne("ana")).toBe("accepted");

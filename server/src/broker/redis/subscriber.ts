@@ -102,10 +102,15 @@ export class Subscriber {
     return end;
   }
 
-  /** The newest place of a user's mailbox was read: listeners know of it, or will. */
+  /** The newest place of a user's mailbox was read, by whomever. Where it is of another log, listeners may not know that yet. */
   sawHead(name: string, head: Position): void {
     const channel = this.#channels.get(name);
-    if (channel !== undefined) channel.known = later(channel.known, head);
+    if (channel === undefined) return;
+    const { known } = channel;
+    const isOther = known !== undefined && !isOneLog(known, head);
+    // An answer may be older than what was heard since it was asked for.
+    if (known === undefined || isOther || head.offset > known.offset) channel.known = head;
+    if (isOther) this.interrupt(channel);
   }
 
   /** Something may have been missed by the listeners of a user. */
@@ -230,6 +235,6 @@ export class Subscriber {
   }
 }
 
-/** The later of two places; the second one where they cannot be compared. */
-const later = (known: Position | undefined, seen: Position): Position =>
-  known?.epoch === seen.epoch && known.at > seen.at ? known : seen;
+/** Whether two places can be of one log, whichever is the later one: offsets and times rise together. */
+export const isOneLog = (a: Position, b: Position): boolean =>
+  a.epoch === b.epoch && Math.sign(a.offset - b.offset) === Math.sign(a.at - b.at);

@@ -1,7 +1,7 @@
 import type { Position } from "@usercast/protocol";
 import type { Line } from "./line.ts";
 import { textsOf } from "./rows.ts";
-import type { Channel, Subscriber } from "./subscriber.ts";
+import { type Channel, isOneLog, type Subscriber } from "./subscriber.ts";
 
 /** How a `Watch` works. */
 export interface WatchOptions {
@@ -107,8 +107,7 @@ export class Watch {
 }
 
 /** Whether what was heard is not, or no longer, in a log that stands at `head`. */
-const isAnother = (heard: Position, head: Position): boolean =>
-  heard.epoch !== head.epoch || head.offset < heard.offset || (head.offset === heard.offset && head.at !== heard.at);
+const isAnother = (heard: Position, head: Position): boolean => head.offset < heard.offset || !isOneLog(heard, head);
 
 const isBehind = (known: Position | undefined, head: Position): boolean =>
   known?.epoch === head.epoch && known.offset < head.offset;
