@@ -19,8 +19,7 @@ const FORMAT = "1";
 export async function checkServer(client: RedisClient, { prefix, durability }: Demands): Promise<void> {
   const isCluster = client instanceof Cluster;
   for (const node of isCluster ? client.nodes("master") : [client]) {
-    const info = factsOf(await understood(node.info()));
-    checkFacts(info, isCluster, durability);
+    checkInfo(await understood(node.info()), isCluster, durability);
   }
   await checkPrefix(client, prefix);
 }
@@ -29,7 +28,12 @@ export async function checkServer(client: RedisClient, { prefix, durability }: D
 const factsOf = (info: string): ReadonlyMap<string, string> =>
   new Map([...info.matchAll(/^([\w-]+):(.*?)\r?$/gm)].map(([, name = "", value = ""]) => [name, value]));
 
-function checkFacts(info: ReadonlyMap<string, string>, isCluster: boolean, durability: Demands["durability"]): void {
+/**
+ * Whether what a server says of itself in INFO will do.
+ * @throws UsercastError as `checkServer`
+ */
+export function checkInfo(text: string, isCluster: boolean, durability: Demands["durability"]): void {
+  const info = factsOf(text);
   const version = info.get("redis_version") ?? "0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const isOld = isCluster ? major < 7 : major < 6 || (major === 6 && minor < 2);
