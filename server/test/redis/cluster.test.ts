@@ -3,7 +3,7 @@ import { redis } from "../../src/broker/redis.ts";
 import type { Broker, Draft, PublishResult } from "../../src/ports.ts";
 import { brokerContract } from "../../src/testing/contract.ts";
 import { draft, recorder } from "./messages.ts";
-import { startCluster, type TestCluster, waitFor } from "./server.ts";
+import { startCluster, type TestCluster, type TestServer, waitFor } from "./server.ts";
 
 let cluster: TestCluster;
 let stores = 0;
@@ -43,42 +43,86 @@ async function untilAccepted(broker: Broker, message: Draft): Promise<PublishRes
   }
 }
 
+describe("subscriptions to a cluster", () => {
+  it("return when their connections are killed, and everybody is told to read", async () => {
+    const broker = await redis({ client: cluster.client, prefix: "killed:", positionCheckMs: 2_000, warn: () => {} });
+    const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
+    const heard = users.map(() => recorder());
+    await Promise.all(users.map((userId, i) => broker.subscribe(userId, heard[i]?.listener ?? recorder().listener)));
+    for (const { client } of cluster.servers) await client.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await waitFor(() => heard.every(({ interruptions }) => interruptions > 0), "everybody is told");
+    let round = 0;
+    await waitFor(async () => {
+      round += 1;
+      await broker.publish(users.map((userId) => draft(userId, { text: `"m",${round}` })));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return heard.every(({ entries }) => entries.at(-1)?.text === `"m",${round}`);
+    }, "everybody hears again");
+    await broker.close();
+  });
+});
+
 describe("a cluster that loses a master", () => {
-  it("answers truthfully, loses nothing that its replica had, and is heard again", async () => {
-    const broker = await redis({ client: cluster.client, prefix: "failover:", commandTimeoutMs: 3_000, positionCheckMs: 2_000 });
-    try {
-      const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
-      const heard = users.map(() => recorder());
-      await Promise.all(users.map((userId, i) => broker.subscribe(userId, heard[i]?.listener ?? recorder().listener)));
-      const send = async (round: number): Promise<void> => {
-        const sends = users.map((userId) =>
-          untilAccepted(broker, draft(userId, { text: `"m",${round}`, key: { key: `k${round}`, digest: "d" } })),
-        );
-        await Promise.all(sends);
+  it.each([
+    {
+      how: "is killed",
+      index: 0,
+      lose: (server: TestServer) => server.kill(),
+      restore: (server: TestServer) => server.restart(),
+    },
+    {
+      how: "hangs",
+      index: 1,
+      lose: async (server: TestServer) => server.pause(),
+      restore: async (server: TestServer) => server.resume(),
+    },
+  ])(
+    "which $how answers truthfully, loses nothing that its replica had, and is heard again",
+    async ({ how, index, lose, restore }) => {
+      const options = {
+        client: cluster.client,
+        prefix: `${how}:`,
+        commandTimeoutMs: 3_000,
+        positionCheckMs: 2_000,
+        warn: () => {},
       };
-      for (let round = 0; round < 20; round++) await send(round);
-      const master = cluster.servers[0];
-      // What a replica does not have yet goes with its master: that is what `replicas` is for.
-      await waitFor(async () => (await master?.client.wait(1, 1_000)) === 1, "the replica has everything");
-      await master?.kill();
-      for (let round = 20; round < 40; round++) await send(round);
-      for (const userId of users) {
-        const { entries } = await broker.read(userId, 0, 100);
-        expect(entries.map(({ text }) => text)).toEqual(Array.from({ length: 40 }, (_, round) => `"m",${round}`));
-        expect(entries.map(({ offset }) => offset)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+      const broker = await redis(options);
+      const master = cluster.servers[index];
+      if (master === undefined) throw new Error("no master");
+      try {
+        const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
+        const heard = users.map(() => recorder());
+        await Promise.all(users.map((userId, i) => broker.subscribe(userId, heard[i]?.listener ?? recorder().listener)));
+        const send = async (round: number): Promise<void> => {
+          const sends = users.map((userId) =>
+            untilAccepted(broker, draft(userId, { text: `"m",${round}`, key: { key: `k${round}`, digest: "d" } })),
+          );
+          await Promise.all(sends);
+        };
+        for (let round = 0; round < 20; round++) await send(round);
+        // What a replica does not have yet goes with its master: that is what `replicas` is for.
+        await waitFor(async () => (await master.client.wait(1, 1_000)) === 1, "the replica has everything");
+        await lose(master);
+        for (let round = 20; round < 40; round++) await send(round);
+        for (const userId of users) {
+          const { entries } = await broker.read(userId, 0, 100);
+          expect(entries.map(({ text }) => text)).toEqual(Array.from({ length: 40 }, (_, round) => `"m",${round}`));
+          expect(entries.map(({ offset }) => offset)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+        }
+        // Everybody hears again what comes now, without being asked to read.
+        let round = 40;
+        await waitFor(async () => {
+          await send(round);
+          round += 1;
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          return heard.every(({ entries }) => entries.at(-1)?.text === `"m",${round - 1}`);
+        }, "everybody is subscribed again");
+        expect(heard.every(({ interruptions }) => interruptions > 0)).toBe(true);
+      } finally {
+        await broker.close();
+        await restore(master);
       }
-      // Everybody hears again what comes now, without being asked to read.
-      let round = 40;
-      await waitFor(async () => {
-        await send(round);
-        round += 1;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        return heard.every(({ entries }) => entries.at(-1)?.text === `"m",${round - 1}`);
-      }, "everybody is subscribed again");
-      expect(heard.every(({ interruptions }) => interruptions > 0)).toBe(true);
-    } finally {
-      await broker.close();
-      await cluster.servers[0]?.restart();
-    }
-  }, 120_000);
+    },
+    120_000,
+  );
 });
