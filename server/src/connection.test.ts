@@ -107,6 +107,7 @@ const hints = (connection: Connection): MailboxListener => ({
     if (!deaf) connection.entry(entry, epoch);
   },
   signal: (signal) => connection.signal(signal),
+  control: () => {},
   interrupted: () => connection.interrupted(),
   cursors() {},
 });

@@ -4,7 +4,7 @@ import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
 import { Hub, type UserConnections } from "./hub.ts";
 import type { Link } from "./link.ts";
-import type { CursorMove, Unsubscribe } from "./ports.ts";
+import type { Control, CursorMove, Unsubscribe } from "./ports.ts";
 import { PresenceTracker } from "./presence.ts";
 
 /** How a `Delivery` works. */
@@ -17,6 +17,8 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly presenceGraceMs: number;
   readonly maxLastSeen: number;
   readonly onPresence: (event: "online" | "offline", userId: string) => void;
+  /** Told of what other nodes want of a user's connections here. */
+  readonly onControl: (userId: string, control: Control) => void;
   readonly onConnection: (connection: Connection) => void;
   readonly onMissed: (connection: Connection, missed: Missed) => void;
   readonly onError: (error: unknown) => void;

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import type { Clock, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
+import type { Clock, Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
 import { added, type OffsetRange } from "./ranges.ts";
 import { plainCursor } from "./resume.ts";
 
@@ -24,6 +24,8 @@ export interface HubOptions {
   readonly owedMs: number;
   /** Absent users whose debts are remembered; beyond it those of the longest gone are forgotten. */
   readonly maxOwedUsers: number;
+  /** Hears what was told to the nodes of a user who is connected here. */
+  readonly onControl: (userId: string, control: Control) => void;
 }
 
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
@@ -110,6 +112,10 @@ export class UserConnections implements MailboxListener {
 
   cursors({ epoch, from, to }: CursorsMoved): void {
     if (to.read > from.read) for (const connection of this.all) connection.readElsewhere(epoch, to.read);
+  }
+
+  control(control: Control): void {
+    this.#options.onControl(this.userId, control);
   }
 
   #expiry(): number {

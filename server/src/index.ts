@@ -11,6 +11,8 @@ export type {
   Broker,
   CancelTimer,
   Clock,
+  Control,
+  ControlTarget,
   CursorMove,
   Cursors,
   CursorsMoved,

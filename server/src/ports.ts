@@ -80,6 +80,17 @@ export interface Signal extends Encoded {
   readonly exceptSockets?: readonly string[];
 }
 
+/** What nodes tell each other about a user's connections. It means nothing to the broker. */
+export interface Control {
+  /** What JSON can carry. */
+  readonly head: Readonly<Record<string, unknown>>;
+  /** Event and data that go with it. */
+  readonly body?: Encoded;
+}
+
+/** Whom a control is for: the nodes of a user, which are those that listen to the mailbox, or one node by its id. */
+export type ControlTarget = { readonly userId: string } | { readonly node: string };
+
 /** A stretch of a mailbox. */
 export interface Page {
   readonly epoch: string;
@@ -165,6 +176,8 @@ export interface MailboxListener {
   entry(entry: Entry, epoch: string): void;
   signal(signal: Signal): void;
   cursors(moved: CursorsMoved): void;
+  /** Something was told to the nodes of the user; a node hears what it told itself, too. */
+  control(control: Control): void;
   /** Something may have been missed, or the mailbox began a new life: read again from the log. */
   interrupted(): void;
 }
@@ -198,6 +211,15 @@ export interface Broker {
 
   /** Tells the user's listeners; stores nothing, promises nothing. */
   signal(userId: string, signal: Signal): void;
+
+  /**
+   * Tells the nodes of a user, or one node. MUST NOT store it, and promises nothing: what nobody hears now is lost, and MUST NOT be
+   * told late, because by then it may be about connections that came afterwards.
+   */
+  tell(target: ControlTarget, control: Control): void;
+
+  /** Hears what is told to the node of that id, from when the promise resolves. Only controls to the node MUST reach the listener. */
+  listen(node: string, listener: (control: Control) => void): Promise<Unsubscribe>;
 
   /** Entries after `after`, at most `limit` of them (at least one where there is one), and about a mebibyte at most. MUST write nothing. */
   read(userId: string, after: number, limit: number): Promise<Page>;

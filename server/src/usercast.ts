@@ -167,6 +167,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       pushes: this.#pushes,
       turns: new Turns(this.#options.pagesPerTurn),
       onPresence: (event, userId) => this.#handlers.call(event, userId),
+      onControl: () => {},
       onConnection: (connection) => this.#handlers.call("connection", describe(connection)),
       onMissed: (connection, missed) => this.#handlers.call("missed", describe(connection), missed),
       onError: report,

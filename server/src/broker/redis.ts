@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { UsercastError } from "@usercast/protocol";
 import type {
   Broker,
+  Control,
+  ControlTarget,
   CursorMove,
   Draft,
   KeyUse,
@@ -12,6 +14,7 @@ import type {
   Signal,
   Unsubscribe,
 } from "../ports.ts";
+import { nodeListener, placeOf } from "./listeners.ts";
 import { RecentPublishes } from "./recent.ts";
 import { checkServer } from "./redis/check.ts";
 import { type Connector, connectorOf } from "./redis/connect.ts";
@@ -21,7 +24,7 @@ import { type RedisOptions, type ResolvedRedisOptions, resolveRedisOptions } fro
 import { pageOf } from "./redis/page.ts";
 import { Publisher } from "./redis/publisher.ts";
 import { publishReplicated } from "./redis/replicas.ts";
-import { readKeyUse, readState, type StoredState, writeDevice, writeMove, writeSignal } from "./redis/rows.ts";
+import { readKeyUse, readState, type StoredState, writeControl, writeDevice, writeMove, writeSignal } from "./redis/rows.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { Watch } from "./redis/watch.ts";
 import { keyScope } from "./results.ts";
@@ -33,7 +36,7 @@ const DAY_MS = 86_400_000;
 const LOOKED_AT = 1_000;
 /** Tries of a cursor that others move at the same time. */
 const MAX_TRIES = 16;
-/** Signals on their way to Redis; more are dropped, as signals may be. */
+/** Signals and controls on their way to Redis; more are dropped, as they may be. */
 const MAX_SIGNALS = 10_000;
 
 /**
@@ -151,10 +154,23 @@ class RedisBroker implements Broker {
   }
 
   signal(userId: string, signal: Signal): void {
+    this.#tell(userId, writeSignal(signal));
+  }
+
+  tell(target: ControlTarget, control: Control): void {
+    this.#tell(placeOf(target), writeControl(control));
+  }
+
+  async listen(node: string, listener: (control: Control) => void): Promise<Unsubscribe> {
+    this.#mustBeOpen();
+    return this.#subscriber.add(placeOf({ node }), nodeListener(listener));
+  }
+
+  /** Tells whoever listens now; nobody learns whether that was somebody. */
+  #tell(place: string, bytes: Buffer): void {
     const { line } = this.#connections;
     if (this.#isClosed || !line.isUp || this.#signals >= MAX_SIGNALS) return;
-    const { channel } = this.#keysOf(userId);
-    const bytes = writeSignal(signal);
+    const { channel } = this.#keysOf(place);
     this.#signals += 1;
     const sent = this.#command === "SPUBLISH" ? line.client.spublish(channel, bytes) : line.client.publish(channel, bytes);
     sent

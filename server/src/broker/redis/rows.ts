@@ -1,5 +1,15 @@
 import type { Position } from "@usercast/protocol";
-import type { CursorsMoved, DeviceCursors, DeviceFilter, Draft, Encoded, Entry, ReceiptGrant, Signal } from "../../ports.ts";
+import type {
+  Control,
+  CursorsMoved,
+  DeviceCursors,
+  DeviceFilter,
+  Draft,
+  Encoded,
+  Entry,
+  ReceiptGrant,
+  Signal,
+} from "../../ports.ts";
 import type { OffsetRange } from "../../ranges.ts";
 import { CursorSet } from "../cursors.ts";
 import type { RawAnswer } from "./scripts.ts";
@@ -78,6 +88,27 @@ export function readSignal(hint: Buffer): Signal {
   const [head, body] = split(hint);
   const { parts = [], ...rest } = JSON.parse(head) as SignalHead;
   return { ...rest, ...unpackBody(body, parts) };
+}
+
+interface ControlLine {
+  readonly head: Control["head"];
+  /** Of the body, where there is one. */
+  readonly bytes?: number;
+  readonly parts?: readonly number[];
+}
+
+/** A control as it travels. */
+export function writeControl({ head, body }: Control): Buffer {
+  const [packed, parts] = body === undefined ? [Buffer.alloc(0), []] : packBody(body);
+  const line: ControlLine = { head, ...(body && { bytes: body.bytes, parts }) };
+  return Buffer.concat([Buffer.from(`c${JSON.stringify(line)}\n`), packed]);
+}
+
+/** A control as it was told. */
+export function readControl(hint: Buffer): Control {
+  const [line, packed] = split(hint);
+  const { head, bytes, parts = [] } = JSON.parse(line) as ControlLine;
+  return bytes === undefined ? { head } : { head, body: { bytes, ...unpackBody(packed, parts) } };
 }
 
 /** A move of cursors as it travels. */

@@ -4,10 +4,15 @@ import { Listeners } from "../listeners.ts";
 import { isReply } from "./errors.ts";
 import { keysOf, type UserKeys } from "./keys.ts";
 import type { Line } from "./line.ts";
-import { readEntryHint, readMove, readSignal } from "./rows.ts";
+import { readControl, readEntryHint, readMove, readSignal } from "./rows.ts";
 
 /** The first byte of a hint. */
-const HINTS = { entry: "e".charCodeAt(0), signal: "s".charCodeAt(0), move: "m".charCodeAt(0) } as const;
+const HINTS = {
+  entry: "e".charCodeAt(0),
+  signal: "s".charCodeAt(0),
+  move: "m".charCodeAt(0),
+  control: "c".charCodeAt(0),
+} as const;
 /** Channels of one command, at most. */
 const BATCH = 500;
 
@@ -228,6 +233,9 @@ export class Subscriber {
     } else if (hint[0] === HINTS.move) {
       const moved = readMove(body);
       this.#listeners.tell(userId, (listener) => listener.cursors(moved));
+    } else if (hint[0] === HINTS.control) {
+      const control = readControl(body);
+      this.#listeners.tell(userId, (listener) => listener.control(control));
     } else {
       // One that is not understood, of a newer version perhaps, says to look at the log.
       this.interrupt(channel);
