@@ -10,6 +10,8 @@ import type {
   MailboxListener,
   MailboxState,
   Page,
+  Presence,
+  PresenceSettings,
   PublishResult,
   Signal,
   Unsubscribe,
@@ -22,6 +24,7 @@ import { keysOf, type UserKeys } from "./redis/keys.ts";
 import { Line } from "./redis/line.ts";
 import { type RedisOptions, type ResolvedRedisOptions, resolveRedisOptions } from "./redis/options.ts";
 import { pageOf } from "./redis/page.ts";
+import { RedisPresence } from "./redis/presence.ts";
 import { Publisher } from "./redis/publisher.ts";
 import { publishReplicated } from "./redis/replicas.ts";
 import { readKeyUse, readState, type StoredState, writeControl, writeDevice, writeMove, writeSignal } from "./redis/rows.ts";
@@ -246,6 +249,11 @@ class RedisBroker implements Broker {
     const { mailbox, log, devices, generation, channel } = this.#keysOf(userId);
     const args = [this.#lifeMs, this.#command, channel];
     await this.#connections.line.run("purge", [mailbox, log, devices, generation], args);
+  }
+
+  openPresence(settings: PresenceSettings): Presence {
+    const { connector, line } = this.#connections;
+    return new RedisPresence({ line, prefix: this.#options.prefix, isCluster: connector.isCluster }, settings);
   }
 
   async close(): Promise<void> {

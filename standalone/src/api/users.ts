@@ -10,7 +10,9 @@ const connection = namedAnswer(
     device: z.string().meta({ description: "Clients without the SDK share the device `plain`." }),
     session: z.string().meta({ description: "The page or process; absent for clients without the SDK." }).optional(),
     connectedAt: time("When it connected"),
-    state: z.enum(["joining", "catching-up", "live", "closed"]),
+    state: z.enum(["joining", "catching-up", "live", "closed", "unknown"]).meta({
+      description: "`unknown`: it is at another node, which did not say in time.",
+    }),
     sent: count("The newest offset it was pushed."),
     confirmed: count("Everything up to here has arrived."),
   }),

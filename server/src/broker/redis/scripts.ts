@@ -19,6 +19,12 @@ const PARTS = {
   heads: ["shared", "heads"],
   advance: ["advance"],
   purge: ["purge"],
+  "presence-attach": ["shared", "presence-attach"],
+  "presence-detach": ["shared", "presence-detach"],
+  "presence-look": ["shared", "presence-look"],
+  "presence-sweep": ["shared", "presence-sweep"],
+  "presence-find": ["shared", "presence-find"],
+  "presence-count": ["shared", "presence-count"],
 } as const;
 
 /** The scripts there are. */

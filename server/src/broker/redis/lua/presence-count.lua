@@ -1,0 +1,15 @@
+-- How many users are online, and how many connections they have to nodes believed alive.
+--
+-- KEYS  [1] leases (zset), [2] online (zset), [3] connections per node (hash)
+-- ARGV  [1] 1 where an expired lease proves nothing
+-- returns users, connections
+local leases, online, held = unpack(KEYS)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local least = ARGV[1] == '1' and 0 or now
+local connections = 0
+local rows = redis.call('HGETALL', held)
+for place = 1, #rows, 2 do
+  if tonumber(redis.call('ZSCORE', leases, rows[place]) or '0') > least then connections = connections + rows[place + 1] end
+end
+return { redis.call('ZCARD', online), connections }
