@@ -150,7 +150,7 @@ export class Questions {
       fields: { question: id, sockets, timeoutMs },
       body: encoded,
       onReply: ({ socketId, code }, body) => {
-        const read: Read = body === undefined ? { code: readCode(code) } : { data: decodeArguments(body)[1] ?? null };
+        const read: Read = body === undefined ? { code: readCode(code) } : { data: answerIn(body) };
         question.answered(String(socketId), read);
       },
     });
@@ -210,6 +210,12 @@ function putTo(
   const [event, data] = decodeArguments(encoded);
   const [name, args] = plain ? [String(event), [data]] : [EVENTS.question, [info.secret, { id, timeoutMs }, event, data]];
   return connection.ask(name, args, (answer) => answered(plain ? readPlain(answer) : readAnswer(answer?.[0])));
+}
+
+/** An answer that came from another node, as it would have come from a client of this one: binary parts are buffers. */
+function answerIn({ attachments, ...body }: Encoded): unknown {
+  const buffers = attachments?.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength));
+  return decodeArguments({ ...body, ...(buffers && { attachments: buffers }) })[1] ?? null;
 }
 
 function once(task: () => void): () => void {

@@ -60,8 +60,9 @@ export class LocalPresence implements Presence {
   }
 
   async list(cursor: string | undefined, limit: number): Promise<PresencePage> {
-    const after = cursor === undefined ? 0 : Number(cursor);
-    if (!Number.isSafeInteger(after) || after < 0) throw new UsercastError("INVALID_REQUEST", "No page gave this cursor.");
+    const after = Number(cursor ?? 0);
+    if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
+      throw new UsercastError("INVALID_REQUEST", "No page gave this cursor.");
     const users: PresentUser[] = [];
     let last = after;
     for (const [userId, { number }] of this.#users) {

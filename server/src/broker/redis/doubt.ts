@@ -14,23 +14,21 @@ export class Doubt {
 
   /** Our own lease was renewed at `now`, when the store's clock showed `storeNow`. */
   renewed(now: number, storeNow: number): void {
-    if (this.#isLate(now) || this.#isOdd(now, storeNow)) this.#until = now + this.#leaseMs;
+    if (this.#isLateOrOdd(now, storeNow)) this.#until = now + this.#leaseMs;
     this.#renewed = { at: now, storeAt: storeNow };
   }
 
-  isIn(now: number): boolean {
-    return now < this.#until || this.#isLate(now);
+  /**
+   * Until when, by the store's clock, a lease that has ended proves a death; 0 for not at all. Nobody who renews in time needs half a lease
+   * for it, so what reaches the store later than that has waited for something that others wait for, too.
+   */
+  trustedUntil(now: number): number {
+    return this.#renewed === undefined || now < this.#until ? 0 : this.#renewed.storeAt + this.#leaseMs / 2;
   }
 
-  /** Nobody who renews in time needs half a lease for it. */
-  #isLate(now: number): boolean {
-    return this.#renewed === undefined || Math.abs(now - this.#renewed.at) > this.#leaseMs / 2;
-  }
-
-  /** Whether the store's clock and ours have not moved alike. */
-  #isOdd(now: number, storeNow: number): boolean {
+  #isLateOrOdd(now: number, storeNow: number): boolean {
     if (this.#renewed === undefined) return true;
-    const { at, storeAt } = this.#renewed;
-    return Math.abs(storeNow - storeAt - (now - at)) > this.#leaseMs / 2;
+    const [elapsed, storeElapsed] = [now - this.#renewed.at, storeNow - this.#renewed.storeAt];
+    return Math.abs(elapsed) > this.#leaseMs / 2 || Math.abs(storeElapsed - elapsed) > this.#leaseMs / 2;
   }
 }

@@ -53,8 +53,7 @@ export class PresenceBucket {
   /** Renews a node's lease, or begins it. */
   async look(node: string, begins: boolean): Promise<Look> {
     const { clock, leaseMs } = this.#settings;
-    const most = this.#isInDoubt ? 0 : GONE_PER_LOOK;
-    const args = [node, leaseMs, begins ? 1 : 0, most];
+    const args = [node, leaseMs, begins ? 1 : 0, GONE_PER_LOOK, this.#trustedUntil];
     const answer = await run(this.#client, "presence-look", [this.#key("leases"), this.#key("leaving")], args);
     const [state, now, gone, leases] = answer as readonly RawAnswer[];
     const isLost = String(state) === "gone";
@@ -67,7 +66,7 @@ export class PresenceBucket {
       const [other = "", end] = [rows[i], Number(rows[i + 1])];
       if (other === node) continue;
       if (end === 0) dead.set(other, storeNow);
-      else if (end <= storeNow && !this.#isInDoubt) dead.set(other, end - leaseMs);
+      else if (end <= storeNow && storeNow < this.#trustedUntil) dead.set(other, end - leaseMs);
       else if (end > storeNow) soonestMs = Math.min(soonestMs, end - storeNow);
     }
     return { isLost, gone: textsOf(gone), dead, soonestMs };
@@ -78,7 +77,7 @@ export class PresenceBucket {
     const { maxConnections, takeover } = this.#settings;
     const sitting = session === undefined ? "-" : `${device}/${session}`;
     const known = JSON.stringify({ device, session, connectedAt });
-    const args = [node, userId, socketId, sitting, known, isLimited ? maxConnections : 0, takeover, this.#isInDoubt ? 1 : 0];
+    const args = [node, userId, socketId, sitting, known, isLimited ? maxConnections : 0, takeover, this.#trustedUntil];
     const keys = [this.#user(userId), ...this.#keys("leases", "online", "leaving", "held"), this.#usersOf(node)];
     const [state, cameOnline, ...evicted] = textsOf(await run(this.#client, "presence-attach", keys, args));
     return state === "here" ? { state, cameOnline: cameOnline === "1", evicted } : { state: state === "full" ? state : "gone" };
@@ -87,7 +86,7 @@ export class PresenceBucket {
   /** Answers whether it was the user's last one. */
   async detach(node: string, userId: string, socketId: string): Promise<boolean> {
     const { graceMs, maxLastSeen } = this.#settings;
-    const args = [node, userId, socketId, graceMs, maxLastSeen, this.#isInDoubt ? 1 : 0];
+    const args = [node, userId, socketId, graceMs, maxLastSeen, this.#trustedUntil];
     const shared = this.#keys("leases", "online", "leaving", "held");
     const keys = [this.#user(userId), ...shared, this.#usersOf(node), this.#key("seen")];
     return Number(await run(this.#client, "presence-detach", keys, args)) === 1;
@@ -99,7 +98,7 @@ export class PresenceBucket {
     const shared = [...this.#keys("leases", "online", "leaving", "held", "seen"), this.#usersOf(dead)];
     for (let left = 1; left > 0; ) {
       const users = await this.#client.srandmember(this.#usersOf(dead), SWEPT_PER_CALL);
-      const args = [dead, seenAt, graceMs, maxLastSeen, this.#isInDoubt ? 1 : 0, ...users];
+      const args = [dead, seenAt, graceMs, maxLastSeen, this.#trustedUntil, ...users];
       const keys = [...shared, ...users.map((userId) => this.#user(userId))];
       left = Number(await run(this.#client, "presence-sweep", keys, args));
     }
@@ -113,7 +112,7 @@ export class PresenceBucket {
   async find(userIds: readonly string[]): Promise<readonly PresentUser[]> {
     if (userIds.length === 0) return [];
     const keys = [...this.#keys("leases", "seen"), ...userIds.map((userId) => this.#user(userId))];
-    const answer = await run(this.#client, "presence-find", keys, [this.#isInDoubt ? 1 : 0, ...userIds]);
+    const answer = await run(this.#client, "presence-find", keys, [this.#trustedUntil, ...userIds]);
     return userIds.map((userId, i) => readUser(userId, textsOf((answer as readonly RawAnswer[])[i])));
   }
 
@@ -131,12 +130,12 @@ export class PresenceBucket {
 
   async count(): Promise<{ readonly users: number; readonly connections: number }> {
     const keys = this.#keys("leases", "online", "held");
-    const [users, connections] = textsOf(await run(this.#client, "presence-count", keys, [this.#isInDoubt ? 1 : 0]));
+    const [users, connections] = textsOf(await run(this.#client, "presence-count", keys, [this.#trustedUntil]));
     return { users: Number(users), connections: Number(connections) };
   }
 
-  get #isInDoubt(): boolean {
-    return this.#doubt.isIn(this.#settings.clock.now());
+  get #trustedUntil(): number {
+    return this.#doubt.trustedUntil(this.#settings.clock.now());
   }
 
   #key(name: string): string {

@@ -50,7 +50,8 @@ export class RedisPresence implements Presence {
   constructor({ client, prefix, isCluster }: PresenceStore, settings: PresenceSettings) {
     this.#settings = settings;
     const tags = Array.from({ length: isCluster ? CLUSTER_BUCKETS : 1 }, (_, i) => `${prefix}{p${i}}:`);
-    this.#buckets = tags.map((tag) => new PresenceBucket(client, tag, settings));
+    const maxLastSeen = Math.ceil(settings.maxLastSeen / tags.length);
+    this.#buckets = tags.map((tag) => new PresenceBucket(client, tag, { ...settings, maxLastSeen }));
     this.#join().catch((error: unknown) => this.#fail(error));
     this.#lookIn(settings.leaseMs / RENEWALS);
   }

@@ -1,12 +1,12 @@
 -- How many users are online, and how many connections they have to nodes believed alive.
 --
 -- KEYS  [1] leases (zset), [2] online (zset), [3] connections per node (hash)
--- ARGV  [1] 1 where an expired lease proves nothing
+-- ARGV  [1] until when an expired lease proves anything
 -- returns users, connections
 local leases, online, held = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local least = ARGV[1] == '1' and 0 or now
+local least = now < tonumber(ARGV[1]) and now or 0
 local connections = 0
 local rows = redis.call('HGETALL', held)
 for place = 1, #rows, 2 do

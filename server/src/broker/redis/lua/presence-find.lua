@@ -1,12 +1,12 @@
 -- Where users are connected, on nodes believed alive, and when they were last seen.
 --
 -- KEYS  [1] leases (zset), [2] last seen (zset), then the connections (hash) of each user
--- ARGV  [1] 1 where an expired lease proves nothing, then each user
+-- ARGV  [1] until when an expired lease proves anything, then each user
 -- returns for each user a list: last seen or "", then each socket and what is kept of it
 local leases, seen = KEYS[1], KEYS[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local least = ARGV[1] == '1' and 0 or now
+local least = now < tonumber(ARGV[1]) and now or 0
 local known = {}
 local function isAlive(node)
   if known[node] == nil then known[node] = tonumber(redis.call('ZSCORE', leases, node) or '0') > least end
