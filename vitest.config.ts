@@ -15,7 +15,11 @@ const alias = {
 };
 
 /** What needs a Redis server, which `--core` does without. */
-const REDIS_TESTS = ["server/src/broker/redis.test.ts", "server/{src/broker,test}/redis/**/*.test.ts"];
+const REDIS_TESTS = [
+  "server/src/broker/redis.test.ts",
+  "server/{src/broker,test}/redis/**/*.test.ts",
+  "server/test/nodes/**/*.test.ts",
+];
 
 export default defineConfig({
   resolve: { alias },

@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { client, next, wire } from "../harness.ts";
-import { LEASE_MS, type Node, nodes, ownRedis } from "./servers.ts";
+import { LEASE_MS, type Node, nodes, ownStore } from "./servers.ts";
 
-const store = ownRedis();
-const two = (options?: Parameters<typeof nodes>[2]) => nodes(store.url(), 2, options) as Promise<readonly [Node, Node]>;
+const store = ownStore();
+const two = (options?: Parameters<typeof nodes>[2]) => nodes(store(), 2, options) as Promise<readonly [Node, Node]>;
 
 const SOON = { timeout: 10_000, interval: 20 };
 
@@ -50,14 +50,14 @@ test("connections of a dead node do not count", async () => {
   const [one, dead] = await two({ maxConnectionsPerUser: 1, takeover: "reject" });
   await wire(dead.url, "ana", { session: "s1" });
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
-  dead.die();
+  dead.gate.shut();
   expect(await refused(one.url, "ana", "s2")).toMatchObject({ code: "TOO_MANY_CONNECTIONS" });
   await vi.waitFor(async () => expect((await one.users.presence("ana")).online).toBe(false), SOON);
   await wire(one.url, "ana", { session: "s2" });
 });
 
 test("the limit holds for connections that come to all nodes at once", async () => {
-  const all = await nodes(store.url(), 3, { maxConnectionsPerUser: 3, takeover: "reject" });
+  const all = await nodes(store(), 3, { maxConnectionsPerUser: 3, takeover: "reject" });
   const outcomes = await Promise.all(
     Array.from({ length: 12 }, async (_, i) => {
       const socket = client(all[i % 3]?.url ?? "", { auth: { usercast: { v: 1, device: "phone", session: `s${i}` } } });

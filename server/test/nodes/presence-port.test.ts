@@ -1,12 +1,12 @@
-import { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { Line } from "../../src/broker/redis/line.ts";
 import { RedisPresence } from "../../src/broker/redis/presence.ts";
 import { systemClock } from "../../src/clock.ts";
 import { LocalPresence } from "../../src/local-presence.ts";
 import type { Presence, PresenceSettings, PresentConnection } from "../../src/ports.ts";
-import { freshPrefix, LEASE_MS, ownRedis } from "./servers.ts";
+import { freshPrefix, LEASE_MS, ownStore } from "./servers.ts";
 
-const store = ownRedis();
+const store = ownStore();
 
 /** A presence of its own, and what it tells. */
 function opened(
@@ -29,11 +29,12 @@ function opened(
   return { presence, events };
 }
 
+let line: Line | undefined;
+
 function inRedis(isCluster: boolean): (settings: PresenceSettings) => Presence {
   return (settings) => {
-    const client = new Redis(store.url());
-    onTestFinished(() => client.disconnect());
-    return new RedisPresence({ client, prefix: freshPrefix(), isCluster }, settings);
+    line ??= new Line({ client: store().client, timeoutMs: 3_000, warn: () => {} });
+    return new RedisPresence({ line, prefix: freshPrefix(), isCluster }, settings);
   };
 }
 

@@ -1,10 +1,10 @@
 import { EVENTS } from "@usercast/protocol";
 import { expect, test, vi } from "vitest";
 import { wire } from "../harness.ts";
-import { LEASE_MS, type Node, nodes, ownRedis } from "./servers.ts";
+import { LEASE_MS, type Node, nodes, ownStore } from "./servers.ts";
 
-const store = ownRedis();
-const two = (options?: Parameters<typeof nodes>[2]) => nodes(store.url(), 2, options) as Promise<readonly [Node, Node]>;
+const store = ownStore();
+const two = (options?: Parameters<typeof nodes>[2]) => nodes(store(), 2, options) as Promise<readonly [Node, Node]>;
 
 /** What each node was told of users, in the order of telling. */
 function eventsOf(all: readonly Node[]): string[] {
@@ -74,7 +74,7 @@ test("coming and going is told once, by one node, and a move between nodes is ne
 });
 
 test("users of a dead node go offline once, and those who are elsewhere too stay", async () => {
-  const all = await nodes(store.url(), 3);
+  const all = await nodes(store(), 3);
   const [one, other, dead] = all as readonly [Node, Node, Node];
   const events = eventsOf([one, other]);
   await wire(dead.url, "ana");
@@ -83,7 +83,7 @@ test("users of a dead node go offline once, and those who are elsewhere too stay
   expect((await one.users.presence(["ana", "bo"])).map(({ connections }) => connections)).toEqual([1, 2]);
   // Until everybody has been there for a lease, nobody is taken for dead.
   await vi.waitFor(async () => expect((await one.users.stats()).connections).toBe(3), SOON);
-  dead.die();
+  dead.gate.shut();
   await vi.waitFor(() => expect(events).toEqual(["offline ana"]), SOON);
   const [ana, bo] = await one.users.presence(["ana", "bo"]);
   expect([ana?.online, typeof ana?.lastSeen, bo?.connections]).toEqual([false, "number", 1]);
@@ -91,7 +91,7 @@ test("users of a dead node go offline once, and those who are elsewhere too stay
   const { users } = await one.users.online();
   expect(users.map(({ userId }) => userId)).toEqual(["bo"]);
   // What the dead node left is gone from the store as well, last seen aside.
-  const keys = await one.client.keys("*");
+  const keys = await store().client.keys("*");
   expect(keys.filter((key) => key.includes(":n:") && keys.length > 0)).toHaveLength(1);
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
   expect(events).toEqual(["offline ana"]);
@@ -106,7 +106,7 @@ test("an outage of the store is nobody's departure", async () => {
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS * 1.5));
   const events = eventsOf(all);
   // Nobody can renew for longer than a lease.
-  await one.client.call("CLIENT", "PAUSE", String(LEASE_MS * 2), "ALL");
+  await store().client.call("CLIENT", "PAUSE", String(LEASE_MS * 2), "ALL");
   for (let looks = 0; looks < 20; looks += 1) {
     expect((await one.users.presence(["ana", "bo"])).map(({ online }) => online)).toEqual([true, true]);
     await new Promise((resolve) => setTimeout(resolve, LEASE_MS / 10));
@@ -118,7 +118,7 @@ test("a node that others took for dead registers what it has again", async () =>
   const [one, other] = await two();
   await wire(one.url, "ana");
   await wire(other.url, "bo");
-  await one.client.flushall();
+  await store().client.flushall();
   await vi.waitFor(async () => {
     expect((await other.users.presence(["ana", "bo"])).map(({ connections }) => connections)).toEqual([1, 1]);
     expect(await other.users.stats()).toMatchObject({ users: 2, connections: 2 });
@@ -130,10 +130,10 @@ test("a connection whose node could not say that it went is forgotten by the nex
   const ana = await wire(one.url, "ana");
   await wire(one.url, "bo");
   // The node's every write fails for a moment.
-  await one.client.call("CONFIG", "SET", "maxmemory", "1");
+  await store().client.call("CONFIG", "SET", "maxmemory", "1");
   ana.socket.disconnect();
   await new Promise((resolve) => setTimeout(resolve, 100));
-  await one.client.call("CONFIG", "SET", "maxmemory", "0");
+  await store().client.call("CONFIG", "SET", "maxmemory", "0");
   await vi.waitFor(async () => {
     expect((await other.users.presence(["ana", "bo"])).map(({ connections }) => connections)).toEqual([0, 1]);
     expect(await other.users.stats()).toMatchObject({ users: 1, connections: 1 });
@@ -148,6 +148,6 @@ test("a question to a node that dies is waited for until its death is known, and
   await new Promise((resolve) => setTimeout(resolve, LEASE_MS));
   const asking = one.users.to("ana").timeout("1h").ask("confirm");
   await vi.waitFor(() => expect(asked).toHaveLength(1), SOON);
-  dead.die();
+  dead.gate.shut();
   await expect(asking).rejects.toMatchObject({ code: "NO_ANSWER" });
 });

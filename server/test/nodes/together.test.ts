@@ -1,10 +1,10 @@
 import { EVENTS } from "@usercast/protocol";
 import { expect, test, vi } from "vitest";
 import { plain, wire } from "../harness.ts";
-import { type Node, nodes, ownRedis } from "./servers.ts";
+import { type Node, nodes, ownStore } from "./servers.ts";
 
-const store = ownRedis();
-const three = (options?: Parameters<typeof nodes>[2]) => nodes(store.url(), 3, options) as Promise<readonly [Node, Node, Node]>;
+const store = ownStore();
+const three = (options?: Parameters<typeof nodes>[2]) => nodes(store(), 3, options) as Promise<readonly [Node, Node, Node]>;
 
 type Answer = (answer: unknown) => void;
 

@@ -26,6 +26,7 @@ export function recorder(): Recorder {
     entry: (entry) => void entries.push(entry),
     signal: (signal) => void signals.push(signal),
     cursors: (moved) => void moves.push(moved),
+    control: () => {},
     interrupted: () => {
       interruptions += 1;
     },

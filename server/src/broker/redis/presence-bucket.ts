@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { PlacedConnection, PresenceSettings, PresentConnection, PresentUser } from "../../ports.ts";
 import { Doubt } from "./doubt.ts";
+import type { Line } from "./line.ts";
 import { textsOf } from "./rows.ts";
-import { type RawAnswer, type RedisClient, run } from "./scripts.ts";
+import type { RawAnswer } from "./scripts.ts";
 
 /** Users of a dead node that one call forgets. */
 const SWEPT_PER_CALL = 100;
@@ -38,13 +39,13 @@ export type Attempt =
  * leases included. Without a cluster there is only one.
  */
 export class PresenceBucket {
-  readonly #client: RedisClient;
+  readonly #line: Line;
   readonly #settings: BucketSettings;
   readonly #doubt: Doubt;
   readonly #tag: string;
 
-  constructor(client: RedisClient, tag: string, settings: BucketSettings) {
-    this.#client = client;
+  constructor(line: Line, tag: string, settings: BucketSettings) {
+    this.#line = line;
     this.#tag = tag;
     this.#settings = settings;
     this.#doubt = new Doubt(settings.leaseMs);
@@ -54,7 +55,7 @@ export class PresenceBucket {
   async look(node: string, begins: boolean): Promise<Look> {
     const { clock, leaseMs } = this.#settings;
     const args = [node, leaseMs, begins ? 1 : 0, GONE_PER_LOOK, this.#trustedUntil];
-    const answer = await run(this.#client, "presence-look", [this.#key("leases"), this.#key("leaving")], args);
+    const answer = await this.#line.run("presence-look", [this.#key("leases"), this.#key("leaving")], args);
     const [state, now, gone, leases] = answer as readonly RawAnswer[];
     const isLost = String(state) === "gone";
     const storeNow = Number(now);
@@ -79,7 +80,7 @@ export class PresenceBucket {
     const known = JSON.stringify({ device, session, connectedAt });
     const args = [node, userId, socketId, sitting, known, isLimited ? maxConnections : 0, takeover, this.#trustedUntil];
     const keys = [this.#user(userId), ...this.#keys("leases", "online", "leaving", "held"), this.#usersOf(node)];
-    const [state, cameOnline, ...evicted] = textsOf(await run(this.#client, "presence-attach", keys, args));
+    const [state, cameOnline, ...evicted] = textsOf(await this.#line.run("presence-attach", keys, args));
     return state === "here" ? { state, cameOnline: cameOnline === "1", evicted } : { state: state === "full" ? state : "gone" };
   }
 
@@ -89,7 +90,7 @@ export class PresenceBucket {
     const args = [node, userId, socketId, graceMs, maxLastSeen, this.#trustedUntil];
     const shared = this.#keys("leases", "online", "leaving", "held");
     const keys = [this.#user(userId), ...shared, this.#usersOf(node), this.#key("seen")];
-    return Number(await run(this.#client, "presence-detach", keys, args)) === 1;
+    return Number(await this.#line.run("presence-detach", keys, args)) === 1;
   }
 
   /** Forgets a dead node, until nothing is left of it or it turns out to be alive. */
@@ -97,40 +98,40 @@ export class PresenceBucket {
     const { graceMs, maxLastSeen } = this.#settings;
     const shared = [...this.#keys("leases", "online", "leaving", "held", "seen"), this.#usersOf(dead)];
     for (let left = 1; left > 0; ) {
-      const users = await this.#client.srandmember(this.#usersOf(dead), SWEPT_PER_CALL);
+      const users = await this.#line.call((client) => client.srandmember(this.#usersOf(dead), SWEPT_PER_CALL));
       const args = [dead, seenAt, graceMs, maxLastSeen, this.#trustedUntil, ...users];
       const keys = [...shared, ...users.map((userId) => this.#user(userId))];
-      left = Number(await run(this.#client, "presence-sweep", keys, args));
+      left = Number(await this.#line.run("presence-sweep", keys, args));
     }
   }
 
   /** Ends a node's lease, so that others forget what is left of it. */
   async retire(node: string): Promise<void> {
-    await this.#client.zadd(this.#key("leases"), "XX", 0, node);
+    await this.#line.call((client) => client.zadd(this.#key("leases"), "XX", 0, node));
   }
 
   async find(userIds: readonly string[]): Promise<readonly PresentUser[]> {
     if (userIds.length === 0) return [];
     const keys = [...this.#keys("leases", "seen"), ...userIds.map((userId) => this.#user(userId))];
-    const answer = await run(this.#client, "presence-find", keys, [this.#trustedUntil, ...userIds]);
+    const answer = await this.#line.run("presence-find", keys, [this.#trustedUntil, ...userIds]);
     return userIds.map((userId, i) => readUser(userId, textsOf((answer as readonly RawAnswer[])[i])));
   }
 
   /** Which of these users are online: dead nodes count until they are swept. */
   async online(userIds: readonly string[]): Promise<readonly string[]> {
-    const scores = await this.#client.zmscore(this.#key("online"), ...userIds);
+    const scores = await this.#line.call((client) => client.zmscore(this.#key("online"), ...userIds));
     return userIds.filter((_, i) => scores[i] !== null);
   }
 
   /** Users online in the order of their ids, those after `after`. */
   async list(after: string | undefined, limit: number): Promise<readonly string[]> {
     const from = after === undefined ? "-" : `(${after}`;
-    return this.#client.zrangebylex(this.#key("online"), from, "+", "LIMIT", 0, limit);
+    return this.#line.call((client) => client.zrangebylex(this.#key("online"), from, "+", "LIMIT", 0, limit));
   }
 
   async count(): Promise<{ readonly users: number; readonly connections: number }> {
     const keys = this.#keys("leases", "online", "held");
-    const [users, connections] = textsOf(await run(this.#client, "presence-count", keys, [this.#trustedUntil]));
+    const [users, connections] = textsOf(await this.#line.run("presence-count", keys, [this.#trustedUntil]));
     return { users: Number(users), connections: Number(connections) };
   }
 

@@ -9,8 +9,8 @@ import type {
   PresentConnection,
   PresentUser,
 } from "../../ports.ts";
+import type { Line } from "./line.ts";
 import { bucketOf, PresenceBucket } from "./presence-bucket.ts";
-import type { RedisClient } from "./scripts.ts";
 
 /** Parts of all users on a cluster, so that they are spread over its servers. The same on every node, for ever. */
 const CLUSTER_BUCKETS = 16;
@@ -23,7 +23,7 @@ const AT_ONCE = 200;
 
 /** Where a `RedisPresence` keeps what it knows. */
 export interface PresenceStore {
-  readonly client: RedisClient;
+  readonly line: Line;
   readonly prefix: string;
   readonly isCluster: boolean;
 }
@@ -47,11 +47,11 @@ export class RedisPresence implements Presence {
   /** Users asked about in this turn of the loop, with who wants to know. */
   #asked: { readonly userIds: readonly string[]; readonly tell: (online: ReadonlySet<string>) => void }[] = [];
 
-  constructor({ client, prefix, isCluster }: PresenceStore, settings: PresenceSettings) {
+  constructor({ line, prefix, isCluster }: PresenceStore, settings: PresenceSettings) {
     this.#settings = settings;
     const tags = Array.from({ length: isCluster ? CLUSTER_BUCKETS : 1 }, (_, i) => `${prefix}{p${i}}:`);
     const maxLastSeen = Math.ceil(settings.maxLastSeen / tags.length);
-    this.#buckets = tags.map((tag) => new PresenceBucket(client, tag, { ...settings, maxLastSeen }));
+    this.#buckets = tags.map((tag) => new PresenceBucket(line, tag, { ...settings, maxLastSeen }));
     this.#join().catch((error: unknown) => this.#fail(error));
     this.#lookIn(settings.leaseMs / RENEWALS);
   }

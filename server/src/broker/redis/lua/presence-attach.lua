@@ -8,8 +8,6 @@
 -- returns "gone" where the node has no lease, "full", or "here", 1 where the user came online, and the sockets that made room
 local connections, leases, online, leaving, held, users = unpack(KEYS)
 local node, user, socket, session, known, limit, policy, trusted = unpack(ARGV)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- What waited for an outage to end must not take it for a death.
 local least = now < tonumber(trusted) and now or 0
 

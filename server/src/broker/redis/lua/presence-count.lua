@@ -4,8 +4,6 @@
 -- ARGV  [1] until when an expired lease proves anything
 -- returns users, connections
 local leases, online, held = unpack(KEYS)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local least = now < tonumber(ARGV[1]) and now or 0
 local connections = 0
 local rows = redis.call('HGETALL', held)

@@ -7,8 +7,6 @@
 -- returns 1 where the user has no connection any more, else 0
 local connections, leases, online, leaving, held, users, seen = unpack(KEYS)
 local node, user, socket, grace, remembered, trusted = unpack(ARGV)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local least = now < tonumber(trusted) and now or 0
 
 local left, here, forgotten = 0, 0, {}

@@ -4,8 +4,6 @@
 -- ARGV  [1] until when an expired lease proves anything, then each user
 -- returns for each user a list: last seen or "", then each socket and what is kept of it
 local leases, seen = KEYS[1], KEYS[2]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local least = now < tonumber(ARGV[1]) and now or 0
 local known = {}
 local function isAlive(node)

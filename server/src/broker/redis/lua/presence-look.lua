@@ -7,8 +7,6 @@
 --         0 for one that is being swept
 local leases, leaving = unpack(KEYS)
 local node, length, begins, most, trusted = unpack(ARGV)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Where a sweep has begun, some of its connections are forgotten already.
 if begins ~= '1' and tonumber(redis.call('ZSCORE', leases, node) or '0') == 0 then return { 'gone', tostring(now), {}, {} } end
 redis.call('ZADD', leases, now + length, node)

@@ -7,8 +7,6 @@
 -- returns how many of its users are left, or -1 where it is alive
 local leases, online, leaving, held, seen, users = unpack(KEYS, 1, 6)
 local dead, seenAt, grace, remembered, trusted = unpack(ARGV, 1, 5)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local least = now < tonumber(trusted) and now or 0
 local lease = redis.call('ZSCORE', leases, dead)
 if lease and tonumber(lease) > least then return -1 end
