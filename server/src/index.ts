@@ -6,7 +6,7 @@ export { type MemoryOptions, memory } from "./broker/memory.ts";
 export type { BrokerOptions } from "./broker/options.ts";
 export type { RetentionOptions, WhenFull } from "./broker/retention.ts";
 export type { DefaultEvents, EventData, EventMap, EventName } from "./events.ts";
-export type { DisconnectOptions, OnlinePage, UserConnection, UserPresence } from "./nodes.ts";
+export type { DisconnectSettings, OnlinePage, UserConnection, UserPresence } from "./nodes.ts";
 export type { Authorization, Authorize, Logger, UsercastOptions } from "./options.ts";
 export type {
   Attached,

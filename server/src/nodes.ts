@@ -40,7 +40,7 @@ export interface OnlinePage {
 }
 
 /** How connections are ended. */
-export interface DisconnectOptions {
+export interface DisconnectSettings {
   /** What they are told. */
   readonly reason?: string;
   /**
@@ -95,7 +95,9 @@ export class Nodes {
       const closed = this.#close(userId, fields);
       reply({ at: node(), sockets: closed.map((socketId) => ({ socketId })) });
     });
-    switchboard.handle("evict", (userId, { socketId }) => delivery.evict(userId, String(socketId)));
+    switchboard.handle("evict", (userId, { socketId }, { reply }) => {
+      if (delivery.evict(userId, String(socketId))) reply({});
+    });
     switchboard.handle("receipt", (userId, { notice }) => this.#showReceipt(userId, notice as ReceiptNotice));
   }
 
@@ -127,13 +129,25 @@ export class Nodes {
   }
 
   /** Closes connections of a user; answers how many are known to have been closed. */
-  async disconnect(userId: string, { reason, reconnect = false, device }: DisconnectOptions): Promise<number> {
+  async disconnect(userId: string, { reason, reconnect = false, device }: DisconnectSettings): Promise<number> {
     const fields = { ...(reason !== undefined && { reason }), reconnect, ...(device !== undefined && { device }) };
     if (this.#parts.switchboard.isAlone) return this.#close(userId, fields).length;
     const present = await this.#present(userId);
     const here = this.#close(userId, fields);
     const elsewhere = present.filter((one) => !here.includes(one.socketId) && (device === undefined || one.device === device));
     return here.length + (await this.#gather(userId, "disconnect", fields, elsewhere)).size;
+  }
+
+  /** Has the node of a connection close it, because it had to make room for another. */
+  async evict(userId: string, socketId: string): Promise<void> {
+    const { switchboard, clock } = this.#parts;
+    let hangUp = (): void => {};
+    const end = await switchboard.call({ userId, kind: "evict", fields: { socketId }, onReply: () => hangUp() });
+    const cancel = clock.after(REPLY_MS, end);
+    hangUp = (): void => {
+      cancel();
+      end();
+    };
   }
 
   /** Tells the connections of a user what became of a message. */

@@ -17,7 +17,7 @@ import { decodeArguments } from "./encode.ts";
 import { type DefaultEvents, type EventData, type EventMap, type EventName, Handlers } from "./events.ts";
 import { packetFormat } from "./link.ts";
 import { LocalPresence } from "./local-presence.ts";
-import { type DisconnectOptions, describe, Nodes, type OnlinePage, type UserConnection, type UserPresence } from "./nodes.ts";
+import { type DisconnectSettings, describe, Nodes, type OnlinePage, type UserConnection, type UserPresence } from "./nodes.ts";
 import { checkNodes, type ResolvedOptions, resolveOptions, type UsercastOptions } from "./options.ts";
 import type { Broker, DeviceFilter, Presence } from "./ports.ts";
 import { PushLog } from "./pushes.ts";
@@ -153,7 +153,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       pushes: this.#pushes,
       turns: new Turns(this.#options.pagesPerTurn),
       onControl: (userId, control) => switchboard.heard(userId, control),
-      onEvicted: (userId, socketId) => switchboard.tell(userId, "evict", { socketId }),
+      onEvicted: (userId, socketId) => void this.#nodes.evict(userId, socketId).catch(report),
       onConnection: (connection) => this.#handlers.call("connection", describe(connection)),
       onMissed: (connection, missed) => this.#handlers.call("missed", describe(connection), missed),
       onError: report,
@@ -257,7 +257,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
    * Answers how many are known to have been closed: a node that says nothing within two seconds is not counted.
    * @throws UsercastError (as a rejection) `INVALID_USER_ID`, `INVALID_DEVICE`, or what the broker says
    */
-  async disconnect(user: string | number, options: DisconnectOptions = {}): Promise<number> {
+  async disconnect(user: string | number, options: DisconnectSettings = {}): Promise<number> {
     const { device } = options;
     if (device !== undefined && device !== PLAIN_DEVICE) parseDeviceId(device);
     return this.#nodes.disconnect(parseUserId(user), options);

@@ -27,7 +27,7 @@ export const serverRoutes = ({ users, checkReady }: ApiOptions): readonly Route[
     id: "stats",
     summary: "See what the server counts",
     answers: { 200: { description: "Users and connections of all nodes, and what this one counts.", schema: stats } },
-    errors: [],
+    errors: ["SERVER_CLOSED", "UNAVAILABLE"],
   }).answeredBy(async () => ({ status: 200, body: await users.stats() })),
   route({
     method: "GET",

@@ -41,7 +41,7 @@ export const userRoutes = ({ users }: ApiOptions): readonly Route[] => [
     description: "A user nobody has heard of is not an error: `online` is false and the lists are empty.",
     parameters: { id: userInPath },
     answers: { 200: { description: "Presence, and each connection.", schema: user } },
-    errors: ["INVALID_USER_ID"],
+    errors: ["INVALID_USER_ID", "SERVER_CLOSED", "UNAVAILABLE"],
   }).answeredBy(async ({ path: { id } }) => {
     const [{ online, devices, lastSeen }, connections] = await Promise.all([users.presence(id), users.connections(id)]);
     return {
@@ -77,6 +77,6 @@ export const userRoutes = ({ users }: ApiOptions): readonly Route[] => [
     description: "They are told `DISCONNECTED` and stay away until somebody connects again. It revokes no token.",
     parameters: { id: userInPath },
     answers: { 200: { description: "How many there were.", schema: closed } },
-    errors: ["INVALID_USER_ID"],
+    errors: ["INVALID_USER_ID", "SERVER_CLOSED", "UNAVAILABLE"],
   }).answeredBy(async ({ path: { id } }) => ({ status: 200, body: { userId: id, closed: await users.disconnect(id, {}) } })),
 ];

@@ -64,12 +64,14 @@ export class RedisPresence implements Presence {
     const { userId, socketId } = connection;
     const own = this.#own.get(userId) ?? new Map<string, PresentConnection>();
     this.#own.set(userId, own.set(socketId, connection));
-    const attempt = () => this.#bucket(userId).attach(this.#node, connection, true);
+    const attempt = (at: string) => this.#during(this.#bucket(userId).attach(at, connection, true));
     await this.#joining?.catch(() => {});
-    let result = await this.#during(attempt());
+    const node = this.#node;
+    let result = await attempt(node);
     if (result.state === "gone") {
-      await this.#join();
-      result = await this.#during(attempt());
+      // Many may learn of it at once, and some of them when it is over.
+      if (node === this.#node) await this.#join();
+      result = await attempt(this.#node);
     }
     // It went while it was under way, and its end may have come first.
     if (!this.#has(userId, socketId)) await this.detach(userId, socketId);
