@@ -4,6 +4,7 @@ import { RedisPresence } from "../../src/broker/redis/presence.ts";
 import { systemClock } from "../../src/clock.ts";
 import { LocalPresence } from "../../src/local-presence.ts";
 import type { Presence, PresenceSettings, PresentConnection } from "../../src/ports.ts";
+import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { freshPrefix, LEASE_MS, ownStore } from "./servers.ts";
 
 const store = ownStore();
@@ -139,4 +140,18 @@ describe.each([
       expect([remembered > 16, remembered <= 32]).toEqual([true, true]);
     });
   });
+});
+
+test("a node that could not renew takes nobody's silence for a death", async () => {
+  // Its time stands still, so that it renews nothing after it has come.
+  const { presence, events } = opened(inRedis(false), { clock: new ManualClock(), leaseMs: 100 });
+  const one = connection("ana");
+  await presence.attach(one);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const [ana] = await presence.find(["ana"]);
+  expect(ana?.connections).toHaveLength(1);
+  expect(await presence.count()).toEqual({ users: 1, connections: 1 });
+  await presence.attach({ ...connection("ana"), device: "laptop" });
+  expect((await presence.find(["ana"]))[0]?.connections.map(({ device }) => device)).toEqual(["phone", "laptop"]);
+  expect(events).toEqual(["online ana"]);
 });
