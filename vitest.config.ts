@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { MEASURED } from "./scripts/coverage.js";
+import { MEASURED, UNMEASURED } from "./scripts/coverage.js";
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -11,9 +11,17 @@ const alias = {
   "@usercast/client/src": source("client/src"),
   "@usercast/client": source("client/src/index.ts"),
   "@usercast/server/lmdb": source("server/src/broker/lmdb.ts"),
+  "@usercast/server/redis": source("server/src/broker/redis.ts"),
   "@usercast/server/testing": source("server/src/testing/contract.ts"),
   "@usercast/server": source("server/src/index.ts"),
 };
+
+/** What needs a Redis server, which `--core` does without. */
+const REDIS_TESTS = [
+  "server/src/broker/redis.test.ts",
+  "server/{src/broker,test}/redis/**/*.test.ts",
+  "server/test/nodes/**/*.test.ts",
+];
 
 export default defineConfig({
   resolve: { alias },
@@ -23,8 +31,7 @@ export default defineConfig({
     setupFiles: [source("scripts/leaks.ts")],
     coverage: {
       include: MEASURED.map((folder) => `${folder}/**/*.ts`),
-      // The contract that brokers keep is made of tests, and a declaration has no lines to run.
-      exclude: ["server/src/testing/**", "**/*.test-d.ts", "**/*.d.ts"],
+      exclude: [...UNMEASURED],
       reporter: ["text", "json-summary"],
       skipFull: true,
     },
@@ -35,6 +42,18 @@ export default defineConfig({
           name: "core",
           sequence: { groupOrder: 0 },
           include: ["{protocol,client,server,standalone}/{src,test}/**/*.test.ts"],
+          exclude: [...REDIS_TESTS, "**/node_modules/**"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "redis",
+          include: [...REDIS_TESTS],
+          // Each file starts servers of its own, which wait for a disk and for each other.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {

@@ -16,10 +16,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "rate-limiter-flexible",
     "lmdb",
     "fs-native-extensions",
+    "ioredis",
   ],
   "standalone/src": ["@usercast/protocol", "@usercast/server", "@usercast/server/*", "*"],
   conformance: ["@usercast/protocol", "*"],
-  bench: ["@usercast/server", "@usercast/server/lmdb", "@usercast/client", "*"],
+  bench: ["@usercast/server", "@usercast/server/lmdb", "@usercast/server/redis", "@usercast/client", "*"],
   examples: ["@usercast/server", "@usercast/server/lmdb", "@usercast/client", "*"],
 };
 
@@ -28,10 +29,23 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ["index.ts"],
   ["usercast.ts"],
   ["registration.ts"],
-  ["delivery.ts", "user-sends.ts"],
-  ["send.ts", "connection.ts", "receipts.ts", "presence.ts", "ask.ts", "trace.ts"],
-  ["hub.ts", "start.ts", "follower.ts", "receipt.ts", "frame.ts", "target.ts", "link.ts", "cursors.ts"],
-  ["progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "passed.ts", "turns.ts"],
+  ["delivery.ts", "nodes.ts", "user-sends.ts"],
+  ["send.ts", "connection.ts", "receipts.ts", "local-presence.ts", "ask.ts", "foreign-questions.ts", "trace.ts"],
+  [
+    "hub.ts",
+    "start.ts",
+    "follower.ts",
+    "receipt.ts",
+    "frame.ts",
+    "target.ts",
+    "link.ts",
+    "cursors.ts",
+    "context.ts",
+    "switchboard.ts",
+    "question.ts",
+    "presence.ts",
+  ],
+  ["progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "passed.ts", "turns.ts", "place.ts"],
   ["resume.ts", "encode.ts", "events.ts", "pending.ts", "options.ts", "auth/jwt.ts", "auth/keys.ts", "auth/verify.ts"],
   ["clock.ts", "ranges.ts"],
   ["ports.ts"],
@@ -41,6 +55,13 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
 const RUNS_SOCKET_IO: Readonly<Record<string, readonly string[]>> = {
   "socket.io": ["usercast.ts", "registration.ts", "link.ts"],
   "socket.io-parser": ["encode.ts"],
+};
+
+/** The drivers of stores, which applications may lack: only their broker may name them. */
+const DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  lmdb: ["broker/lmdb.ts", "broker/lmdb/*"],
+  "fs-native-extensions": ["broker/lmdb/*"],
+  ioredis: ["broker/redis.ts", "broker/redis/*"],
 };
 
 const matches = (pattern: string, name: string): boolean =>
@@ -137,8 +158,15 @@ describe("inside the server", () => {
       "node:*",
       "lmdb",
       "fs-native-extensions",
+      "ioredis",
     ];
     expect(broken(brokers, ({ target }) => allowed.some((pattern) => matches(pattern, target)))).toEqual([]);
+  });
+
+  it.each(Object.entries(DRIVERS))("%s is known only to its own broker", (name, files) => {
+    expect(broken(sources, ({ from }, { path }) => from !== name || files.some((file) => matches(file, nameOf(path))))).toEqual(
+      [],
+    );
   });
 
   it("the contract suite knows the ports, the protocol and no test runner", () => {

@@ -10,6 +10,12 @@ const LEAST_PERCENT = 90;
 /** The folders that are measured, each for itself: a well tested one makes up for no other. */
 export const MEASURED = ["protocol/src", "client/src", "server/src"];
 
+/** What has no lines to run, or is made of tests: the contract that brokers keep. */
+export const UNMEASURED = ["server/src/testing/**", "**/*.test-d.ts", "**/*.d.ts"];
+
+/** What is measured only where there is a Redis server. */
+export const NEEDS_REDIS = ["server/src/broker/redis.ts", "server/src/broker/redis/**"];
+
 /**
  * The part of the summary that counts: the lines of each file, by its absolute path.
  * @typedef {Readonly<Record<string, { readonly lines: { readonly total: number, readonly covered: number } }>>} CoverageSummary

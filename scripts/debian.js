@@ -1,4 +1,4 @@
-// The programs that the end-to-end tests drive and npm cannot bring.
+// The programs that tests drive and npm cannot bring.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
@@ -6,6 +6,7 @@ const APT = "/usr/bin/apt-get";
 
 const NEEDS = [
   { packages: ["curl"], isHere: () => existsSync("/usr/bin/curl") },
+  { packages: ["redis-server"], isHere: () => existsSync("/usr/bin/redis-server") },
   { packages: ["chromium"], isHere: () => existsSync("/usr/bin/chromium") },
   {
     packages: ["python3-socketio", "python3-websocket", "python3-requests"],
@@ -19,11 +20,11 @@ export function bringPackages() {
   if (packages.length === 0) return true;
   const names = packages.join(" ");
   if (process.getuid?.() !== 0 || !existsSync(APT)) {
-    console.error(`The end-to-end tests need these Debian packages: ${names}`);
+    console.error(`The tests need these Debian packages: ${names}`);
     console.error('Install them, or run "npm run test:core", which does without.');
     return false;
   }
-  console.log(`Installing Debian packages that the end-to-end tests need: ${names}`);
+  console.log(`Installing Debian packages that the tests need: ${names}`);
   const options = { stdio: /** @type {const} */ ("inherit"), env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };
   spawnSync(APT, ["update", "--quiet"], options);
   spawnSync(APT, ["install", "--yes", "--quiet", "--no-install-recommends", ...packages], options);

@@ -26,6 +26,11 @@ const executables = packages.flatMap(({ name, version, bin }) =>
 /** Whether an entry point is a module. One without types is a file that a page loads with a script tag. */
 const isModule = (conditions: unknown): boolean => isRecord(conditions) && "types" in conditions;
 
+/** What some of the modules need beside them, and applications that use those install. */
+const peers = libraries.flatMap(({ peerDependenciesMeta = {}, devDependencies = {} }) =>
+  Object.keys(peerDependenciesMeta).map((name) => `${name}@${devDependencies[name]}`),
+);
+
 /** What an application writes to import each module. */
 const modules = libraries.flatMap(({ name, exports }) =>
   Object.entries(exports ?? {}).flatMap(([path, conditions]) => (isModule(conditions) ? [posix.join(name, path)] : [])),
@@ -61,7 +66,7 @@ beforeAll(async () => {
   });
   const tarballs = packages.map(({ name, version }) => tarballOf(name, version));
   const quietly = ["--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock", "--silent"];
-  await execute("npm", ["install", ...quietly, ...tarballs], { cwd: app, timeout: INSTALL_TIMEOUT_MS });
+  await execute("npm", ["install", ...quietly, ...tarballs, ...peers], { cwd: app, timeout: INSTALL_TIMEOUT_MS });
 }, INSTALL_TIMEOUT_MS);
 
 afterAll(async () => {

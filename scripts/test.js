@@ -1,5 +1,5 @@
 // `npm test`: builds, brings what the tests need, runs them, and ends with one line: "N passed, N failed".
-// `--core` leaves out what needs a browser or Python. Further arguments are vitest's own; with any, coverage is not measured,
+// `--core` leaves out what needs a browser, Python or Redis. Further arguments are vitest's own; with any, coverage is not measured,
 // because a part of the tests runs a part of the code.
 import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { coverageLine, coverageOf, readCoverage } from "./coverage.js";
+import { coverageLine, coverageOf, NEEDS_REDIS, readCoverage, UNMEASURED } from "./coverage.js";
 import { bringPackages } from "./debian.js";
 import { lastLine, summarise } from "./report.js";
 import { endSurvivors, MARK } from "./survivors.js";
@@ -72,7 +72,13 @@ function insufficient(folder) {
 function vitest(folder, id) {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${join(folder, REPORT)}`];
   const projects = core ? ["--project=core", "--project=scripts"] : [];
-  const coverage = ["--coverage", "--coverage.reporter=json-summary", `--coverage.reportsDirectory=${join(folder, COVERAGE)}`];
+  const excluded = [...UNMEASURED, ...(core ? NEEDS_REDIS : [])].map((pattern) => `--coverage.exclude=${pattern}`);
+  const coverage = [
+    "--coverage",
+    "--coverage.reporter=json-summary",
+    `--coverage.reportsDirectory=${join(folder, COVERAGE)}`,
+    ...excluded,
+  ];
   const options = [...reporters, ...projects, ...(measured ? coverage : []), ...vitestArguments];
   const child = spawn(process.execPath, [VITEST, "run", ...options], {
     cwd: ROOT,

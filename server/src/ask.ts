@@ -1,39 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { type ErrorCode, EVENTS, isErrorCode, isRecord, parseTimeout, parseUserId, UsercastError } from "@usercast/protocol";
+import { EVENTS, parseTimeout, parseUserId, UsercastError } from "@usercast/protocol";
 import type { Connection } from "./connection.ts";
-import { encodeMessage } from "./encode.ts";
+import { decodeArguments, encodeMessage } from "./encode.ts";
+import { ForeignQuestions } from "./foreign-questions.ts";
 import type { Hub } from "./hub.ts";
-import type { Clock, DeviceFilter } from "./ports.ts";
+import type { CancelTimer, Clock, DeviceFilter, Encoded, PlacedConnection, Presence } from "./ports.ts";
+import { type Answers, type Party, Question, type Read, readAnswer, readCode, readPlain } from "./question.ts";
 import { isFor } from "./resume.ts";
+import type { Switchboard } from "./switchboard.ts";
 
 /**
  * Whose answer is wanted: `first`, whichever comes first; `newest`, that of the connection that was made last; `all`, every
  * connection's.
  */
 export type AskMode = "first" | "newest" | "all";
-
-/** One connection of a user, as it is named among those that were asked. */
-export interface Asked {
-  readonly device: string;
-  readonly session?: string;
-  readonly socketId: string;
-}
-
-/** One connection's answer. */
-export interface DeviceAnswer extends Asked {
-  readonly data: unknown;
-}
-
-/** A connection that gave no answer, and why: `NO_ANSWER` in time, or the code it gave instead. */
-export interface Silence extends Asked {
-  readonly code: ErrorCode;
-}
-
-/** What came back from all connections of a user. */
-export interface Answers {
-  readonly answers: readonly DeviceAnswer[];
-  readonly silent: readonly Silence[];
-}
 
 /** A question to one user. */
 export interface AskRequest {
@@ -49,48 +29,86 @@ export interface AskRequest {
 /** How `Questions` work. */
 export interface QuestionsOptions {
   readonly hub: Hub;
+  readonly presence: Presence;
+  readonly switchboard: Switchboard;
   readonly clock: Clock;
   readonly maxPayloadBytes: number;
-  /** Questions that wait for answers at once. */
+  /** Questions that wait for answers at once; as many again are put for other nodes. */
   readonly maxPendingQuestions: number;
+  /** Milliseconds after which a node that is silent may be dead. */
+  readonly leaseMs: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** A question as it is put. */
+interface Put {
+  readonly id: string;
+  readonly userId: string;
+  readonly encoded: Encoded;
+  readonly timeoutMs: number;
+}
+
+/** Whom a question is put to, here and at other nodes. */
+interface Round {
+  readonly here: readonly Connection[];
+  readonly elsewhere: readonly PlacedConnection[];
+}
 
 /** Questions to users that wait for their answers. */
 export class Questions {
   readonly #options: QuestionsOptions;
   readonly #pending = new Set<Question>();
+  readonly #foreign: ForeignQuestions;
   #isClosed = false;
 
   constructor(options: QuestionsOptions) {
     this.#options = options;
+    this.#foreign = new ForeignQuestions(options, putTo);
   }
 
   /**
    * Asks the connections of one user.
-   * @throws UsercastError `USER_OFFLINE` at once, `NO_ANSWER`, `INVALID_TIMEOUT`, `OVERLOADED`, `SERVER_CLOSED`, or what `encodeMessage` says of event and data
+   * @throws UsercastError `USER_OFFLINE` at once, `NO_ANSWER`, `INVALID_TIMEOUT`, `OVERLOADED`, `SERVER_CLOSED`, `UNAVAILABLE`, or what
+   * `encodeMessage` says of event and data
    */
   async ask({ user, event, data, mode, timeout = DEFAULT_TIMEOUT_MS, devices }: AskRequest): Promise<Answers> {
-    const { hub, clock, maxPayloadBytes, maxPendingQuestions } = this.#options;
-    if (this.#isClosed) throw new UsercastError("SERVER_CLOSED");
+    const { clock, maxPayloadBytes, maxPendingQuestions } = this.#options;
     const userId = parseUserId(user);
     const timeoutMs = parseTimeout(timeout);
-    encodeMessage(event, data, maxPayloadBytes);
+    const encoded = encodeMessage(event, data, maxPayloadBytes);
     if (mode !== "first" && mode !== "newest" && mode !== "all")
       throw new UsercastError("INVALID_REQUEST", "mode is first, newest or all.");
+    const round = await this.#roundOf(userId, devices, mode === "newest");
+    if (this.#isClosed) throw new UsercastError("SERVER_CLOSED");
+    if (round.here.length + round.elsewhere.length === 0) throw new UsercastError("USER_OFFLINE");
     if (this.#pending.size >= maxPendingQuestions)
       throw new UsercastError("OVERLOADED", "Too many questions wait for their answers.");
-    const filter = devices === undefined ? {} : { devices };
-    const connections = [...(hub.get(userId)?.all ?? [])].filter(({ info }) => isFor(filter, info.device));
-    const question = new Question(String(event), data ?? null, { mode, timeoutMs });
-    if (!question.put(mode === "newest" ? connections.reverse() : connections)) throw new UsercastError("USER_OFFLINE");
+    const put: Put = { id: randomUUID(), userId, encoded, timeoutMs };
+    const parties = new Map<string, Stoppable>();
+    const cancelElsewhere = once(() => this.#options.switchboard.tell(userId, "cancel", { question: put.id }));
+    for (const { socketId, device, session } of round.elsewhere) {
+      parties.set(socketId, new Stoppable({ socketId, device, ...(session !== undefined && { session }) }, cancelElsewhere));
+    }
+    for (const connection of round.here) {
+      const cancel = (): void => connection.control(EVENTS.cancelled, { id: put.id });
+      parties.set(connection.info.socketId, new Stoppable(connection.info, cancel));
+    }
+    const question = new Question([...parties.values()], mode === "all");
     this.#pending.add(question);
     const cancel = clock.after(timeoutMs, () => question.finish());
+    let hangUp = (): void => {};
     try {
+      for (const connection of round.here) {
+        const { socketId } = connection.info;
+        const stop = putTo(connection, put, (read) => question.answered(socketId, read));
+        parties.get(socketId)?.stopWith(stop);
+      }
+      if (round.elsewhere.length > 0) hangUp = await this.#putElsewhere(put, round.elsewhere, question);
       return await question.over;
     } finally {
       cancel();
+      hangUp();
       this.#pending.delete(question);
     }
   }
@@ -99,90 +117,111 @@ export class Questions {
   close(): void {
     this.#isClosed = true;
     for (const question of this.#pending) question.fail(new UsercastError("SERVER_CLOSED"));
+    this.#foreign.close();
   }
-}
 
-/** One question under way. */
-class Question {
-  readonly over: Promise<Answers>;
-  readonly #id = randomUUID();
-  readonly #event: string;
-  readonly #data: unknown;
-  readonly #how: { readonly mode: AskMode; readonly timeoutMs: number };
-  /** Connections that have not answered, with what ends the wait for each. */
-  readonly #waiting = new Map<Connection, () => void>();
-  readonly #answers: DeviceAnswer[] = [];
-  readonly #silent: Silence[] = [];
-  #resolve: (answers: Answers) => void = () => {};
-  #reject: (error: UsercastError) => void = () => {};
-  #isOver = false;
-
-  constructor(event: string, data: unknown, how: { readonly mode: AskMode; readonly timeoutMs: number }) {
-    this.#event = event;
-    this.#data = data;
-    this.#how = how;
-    this.over = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
+  async #roundOf(userId: string, devices: DeviceFilter | undefined, isNewest: boolean): Promise<Round> {
+    const { hub, presence, switchboard } = this.#options;
+    const isMeant = ({ device }: { readonly device: string }) => isFor(devices === undefined ? {} : { devices }, device);
+    const askable = () => [...(hub.get(userId)?.all ?? [])].filter((one) => one.askable && isMeant(one.info));
+    if (switchboard.isAlone) return { here: isNewest ? askable().slice(-1) : askable(), elsewhere: [] };
+    const [found] = await presence.find([userId]).catch((error: unknown) => {
+      throw UsercastError.from(error, "UNAVAILABLE");
     });
+    const here = askable();
+    const elsewhere = (found?.connections ?? []).filter((one) => isMeant(one) && one.node !== presence.node);
+    if (!isNewest) return { here, elsewhere };
+    const order = new Map(found?.connections.map(({ socketId }, place) => [socketId, place]));
+    // One that the store does not know yet has come just now.
+    const placeOf = (socketId: string | undefined): number => (socketId === undefined ? -1 : (order.get(socketId) ?? order.size));
+    const [last, other] = [here.at(-1), elsewhere.at(-1)];
+    const isHere = placeOf(last?.info.socketId) > placeOf(other?.socketId);
+    return isHere ? { here: here.slice(-1), elsewhere: [] } : { here: [], elsewhere: elsewhere.slice(-1) };
   }
 
-  /** Asks the connections that can be asked, of several only the first where the newest is wanted; whether there was one. */
-  put(connections: readonly Connection[]): boolean {
-    const { mode, timeoutMs } = this.#how;
-    for (const connection of connections) {
-      const { plain, info } = connection;
-      // Plain clients are asked as any Socket.IO client is.
-      const own = [info.secret, { id: this.#id, timeoutMs }, this.#event, this.#data];
-      const [name, args] = plain ? [this.#event, [this.#data]] : [EVENTS.question, own];
-      const stop = connection.ask(name, args, (answer) => this.#answered(connection, answer));
-      if (stop !== undefined) this.#waiting.set(connection, stop);
-      if (stop !== undefined && mode === "newest") break;
-    }
-    return this.#waiting.size > 0;
-  }
-
-  /** The time is over. */
-  finish(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    for (const [connection, stop] of this.#waiting) {
-      stop();
-      this.#silent.push({ ...named(connection), code: "NO_ANSWER" });
-      connection.control(EVENTS.cancelled, { id: this.#id });
-    }
-    if (this.#answers.length > 0) this.#resolve({ answers: this.#answers, silent: this.#silent });
-    else this.#reject(new UsercastError("NO_ANSWER", `Nobody answered: ${this.#silent.map(described).join(", ")}.`));
-  }
-
-  fail(error: UsercastError): void {
-    this.#isOver = true;
-    for (const stop of this.#waiting.values()) stop();
-    this.#reject(error);
-  }
-
-  #answered(connection: Connection, answer: readonly unknown[] | undefined): void {
-    if (this.#isOver || !this.#waiting.delete(connection)) return;
-    const read = connection.plain ? readPlain(answer) : readAnswer(answer?.[0]);
-    if ("code" in read) this.#silent.push({ ...named(connection), code: read.code });
-    else this.#answers.push({ ...named(connection), data: read.data });
-    if (this.#waiting.size === 0 || (this.#answers.length > 0 && this.#how.mode !== "all")) this.finish();
+  /** Puts a question to connections of other nodes. Who is gone, with its node perhaps, is not waited for. */
+  async #putElsewhere(put: Put, connections: readonly PlacedConnection[], question: Question): Promise<() => void> {
+    const { switchboard, presence, clock, leaseMs } = this.#options;
+    const { id, userId, encoded, timeoutMs } = put;
+    const sockets = connections.map(({ socketId, node }) => [socketId, node]);
+    const hangUp = await switchboard.call({
+      userId,
+      kind: "ask",
+      fields: { question: id, sockets, timeoutMs },
+      body: encoded,
+      onReply: ({ socketId, code }, body) => {
+        const read: Read = body === undefined ? { code: readCode(code) } : { data: answerIn(body) };
+        question.answered(String(socketId), read);
+      },
+    });
+    let isOver = false;
+    let cancel: CancelTimer = () => {};
+    const look = async (): Promise<void> => {
+      const [found] = await presence.find([userId]).catch(() => [undefined]);
+      const there = new Set(found?.connections.map(({ socketId }) => socketId));
+      for (const { socketId } of found === undefined ? [] : connections) {
+        if (!there.has(socketId)) question.answered(socketId, { code: "NO_ANSWER" });
+      }
+      watch();
+    };
+    const watch = (): void => {
+      if (!isOver) cancel = clock.after(leaseMs, () => void look());
+    };
+    watch();
+    return () => {
+      isOver = true;
+      cancel();
+      hangUp();
+    };
   }
 }
 
-type Read = { readonly data: unknown } | { readonly code: ErrorCode };
+/** A connection that is asked, and what ends the wait for it. */
+class Stoppable implements Party {
+  readonly device: string;
+  readonly session?: string;
+  readonly socketId: string;
+  readonly cancel: () => void;
+  #stop = (): void => {};
 
-const readPlain = (answer: readonly unknown[] | undefined): Read =>
-  answer === undefined ? { code: "NO_ANSWER" } : { data: answer[0] ?? null };
+  constructor({ device, session, socketId }: Pick<Party, "device" | "session" | "socketId">, cancel: () => void) {
+    this.device = device;
+    if (session !== undefined) this.session = session;
+    this.socketId = socketId;
+    this.cancel = cancel;
+  }
 
-function readAnswer(answer: unknown): Read {
-  if (!isRecord(answer)) return { code: "NO_ANSWER" };
-  if (answer["ok"] === true) return { data: answer["data"] ?? null };
-  const code = isRecord(answer["error"]) ? answer["error"]["code"] : undefined;
-  return { code: isErrorCode(code) ? code : "INTERNAL" };
+  stopWith(stop: () => void): void {
+    this.#stop = stop;
+  }
+
+  stop(): void {
+    this.#stop();
+  }
 }
 
-const named = ({ info: { device, session, socketId } }: Connection): Asked =>
-  session === undefined ? { device, socketId } : { device, session, socketId };
+/** Puts a question to a connection of this node. Plain clients are asked as any Socket.IO client is. */
+function putTo(
+  connection: Connection,
+  { id, encoded, timeoutMs }: Pick<Put, "id" | "encoded" | "timeoutMs">,
+  answered: (read: Read) => void,
+): () => void {
+  const { plain, info } = connection;
+  const [event, data] = decodeArguments(encoded);
+  const [name, args] = plain ? [String(event), [data]] : [EVENTS.question, [info.secret, { id, timeoutMs }, event, data]];
+  return connection.ask(name, args, (answer) => answered(plain ? readPlain(answer) : readAnswer(answer?.[0])));
+}
 
-const described = ({ device, socketId, code }: Silence): string => `${device} (${socketId}): ${code}`;
+/** An answer that came from another node, as it would have come from a client of this one: binary parts are buffers. */
+function answerIn({ attachments, ...body }: Encoded): unknown {
+  const buffers = attachments?.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength));
+  return decodeArguments({ ...body, ...(buffers && { attachments: buffers }) })[1] ?? null;
+}
+
+function once(task: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) task();
+    isDone = true;
+  };
+}

@@ -1,8 +1,9 @@
-import { EVENTS, type Position } from "@usercast/protocol";
+import { EVENTS, type Position, UsercastError } from "@usercast/protocol";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { memory } from "./broker/memory.ts";
 import { systemClock } from "./clock.ts";
-import { Connection, type ConnectionListener } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionListener } from "./context.ts";
 import type { Frame } from "./frame.ts";
 import type { Link } from "./link.ts";
 import type { Broker, MailboxListener, Page } from "./ports.ts";
@@ -38,7 +39,7 @@ let broker: Broker;
 let link: NotedLink;
 /** Holds up the answers of reads until it is opened; what they answer is as old as the question. */
 let gate: { readonly wait: Promise<void>; readonly open: () => void } | undefined;
-let failReads = false;
+let failure: Error | undefined;
 /** Whether hints are lost. */
 let deaf = false;
 const listener: ConnectionListener = { onMoved() {}, onMissed() {}, onError() {}, onClosed() {} };
@@ -47,7 +48,7 @@ beforeEach(() => {
   broker = memory({ quiet: true });
   link = new NotedLink();
   gate = undefined;
-  failReads = false;
+  failure = undefined;
   deaf = false;
 });
 afterEach(() => broker.close());
@@ -63,15 +64,15 @@ function closeGate(): { readonly open: () => void } {
 
 async function connect(claim?: Position): Promise<Connection> {
   const read = async (userId: string, after: number, limit: number): Promise<Page> => {
-    if (failReads) throw new Error("the disk is on fire");
+    if (failure !== undefined) throw failure;
     const page = await broker.read(userId, after, limit);
     await gate?.wait;
     return page;
   };
   const gated = new Proxy(broker, {
-    get: (target, name: keyof Broker) => {
-      const member: unknown = name === "read" ? read : target[name];
-      return typeof member === "function" ? member.bind(target) : member;
+    get: (_, name: keyof Broker) => {
+      const member: unknown = name === "read" ? read : broker[name];
+      return typeof member === "function" ? member.bind(broker) : member;
     },
   });
   const context = {
@@ -106,6 +107,7 @@ const hints = (connection: Connection): MailboxListener => ({
     if (!deaf) connection.entry(entry, epoch);
   },
   signal: (signal) => connection.signal(signal),
+  control: () => {},
   interrupted: () => connection.interrupted(),
   cursors() {},
 });
@@ -211,10 +213,73 @@ test("who is sent away before it was told a secret is told why without one", asy
   expect(link.frames).toMatchObject([[EVENTS.closing, "", { code: "UNAVAILABLE", reconnect: true }]]);
 });
 
+/** What happens to a store that lost the last of three messages, and whether the connection hears of it by itself. */
+test.each<[string, (connection: Connection) => Promise<void>]>([
+  ["another comes under the offset it was given", async () => send()],
+  [
+    "it has grown to where it was, and nobody heard",
+    async (connection) => {
+      deaf = true;
+      await send();
+      connection.interrupted();
+    },
+  ],
+  [
+    "it has grown further, and nobody heard",
+    async (connection) => {
+      deaf = true;
+      for (let count = 0; count < 5; count++) await send();
+      connection.interrupted();
+    },
+  ],
+  ["nothing was accepted since", async (connection) => connection.interrupted()],
+])("a log that lost its newest part under a live connection closes it: %s", async (_, step) => {
+  let now = 1_000_000;
+  const clock = { ...systemClock, now: () => now };
+  const random = (size: number) => new Uint8Array(size);
+  broker = memory({ quiet: true, clock, random });
+  const connection = await connect();
+  await connection.join();
+  for (let count = 0; count < 3; count++) await send();
+  await vi.waitFor(() => expect(link.data).toEqual([1, 2, 3]));
+  // The same epoch and the same beginning.
+  broker = memory({ quiet: true, clock, random });
+  sent = 0;
+  for (let count = 0; count < 2; count++) await send();
+  await broker.subscribe("ana", hints(connection));
+  now += 10_000;
+  await step(connection);
+  await vi.waitFor(() => expect(link.closed).toEqual({ comeBack: true }));
+  expect(link.frames.at(-1)).toMatchObject([EVENTS.closing, "secret", { code: "EPOCH_CHANGED" }]);
+  expect(link.data).toEqual([1, 2, 3]);
+});
+
+test("an interruption that lost nothing repeats nothing", async () => {
+  const connection = await connect();
+  await connection.join();
+  for (let count = 0; count < 3; count++) await send();
+  connection.interrupted();
+  await send();
+  await vi.waitFor(() => expect(connection.state).toBe("live"));
+  expect(link.data).toEqual([1, 2, 3, 4]);
+});
+
+test("a log that cannot be reached for a while is read on from where it was", async () => {
+  const connection = await connect();
+  await send();
+  failure = new UsercastError("UNAVAILABLE");
+  await connection.join();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(link.closed).toBeUndefined();
+  failure = undefined;
+  await vi.waitFor(() => expect(link.data).toEqual([1]), { timeout: 5_000 });
+  expect(connection.state).toBe("live");
+});
+
 test("a log that cannot be read closes the connection, to come back", async () => {
   const connection = await connect();
   await send();
-  failReads = true;
+  failure = new Error("the disk is on fire");
   await connection.join();
   await vi.waitFor(() => expect(link.closed).toEqual({ comeBack: true }));
   expect(connection.state).toBe("closed");

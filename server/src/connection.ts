@@ -8,16 +8,17 @@ import {
   type Ready,
   UsercastError,
 } from "@usercast/protocol";
+import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
-import { type HeartbeatOptions, HeartbeatRequests } from "./heartbeat.ts";
+import { HeartbeatRequests } from "./heartbeat.ts";
 import type { Link, LinkListener } from "./link.ts";
-import { named, type PassedOver, split, together } from "./passed.ts";
-import type { Broker, CursorMove, Entry, Page, Signal } from "./ports.ts";
-import type { PushLog, Recipient } from "./pushes.ts";
+import { named, type PassedOver, passing, split, together } from "./passed.ts";
+import { Place } from "./place.ts";
+import type { Entry, Page, Signal } from "./ports.ts";
+import type { Recipient } from "./pushes.ts";
 import { ReadMark } from "./read-mark.ts";
-import { type Elsewhere, holes, isDue, isFor, isForOthers } from "./resume.ts";
+import { type Elsewhere, holes, isDue, isFor } from "./resume.ts";
 import { findStart, introduce, positionOf, type Starter } from "./start.ts";
-import type { Turns } from "./turns.ts";
 import { Window } from "./window.ts";
 
 /**
@@ -43,34 +44,14 @@ export interface ConnectionInfo extends Starter, Recipient {
   readonly readReceipts: boolean;
 }
 
-/** What all connections of a server share. */
-export interface ConnectionContext extends HeartbeatOptions {
-  readonly broker: Broker;
-  readonly pushes: PushLog;
-  /** Pages that all connections together read in one turn of the loop. */
-  readonly turns: Turns;
-  readonly maxPayloadBytes: number;
-  readonly pageMessages: number;
-}
-
-/** What a connection tells its owner. */
-export interface ConnectionListener {
-  /**
-   * Everything up to `connection.confirmed` has reached the client, or is about to be pushed after it for the first time; or
-   * it has read something.
-   */
-  onMoved(connection: Connection, move: CursorMove): void;
-  onMissed(connection: Connection, missed: Missed): void;
-  onError(error: unknown): void;
-  /** Called once. */
-  onClosed(connection: Connection): void;
-}
-
 interface ConnectionParts {
   readonly link: Link;
   readonly context: ConnectionContext;
   readonly listener: ConnectionListener;
 }
+
+/** Between two reads of a store that is away. */
+const RETRY_MS = 1_000;
 
 /** One registered connection: tails its user's mailbox, with a fast path for what is accepted now. */
 export class Connection implements LinkListener {
@@ -95,6 +76,7 @@ export class Connection implements LinkListener {
   #reading = false;
   /** Whether hints may have been lost since the last read began. */
   #stale = false;
+  readonly #place = new Place();
   readonly #window: Window;
   /** What it was not given, above what is confirmed. */
   #passed: PassedOver = {};
@@ -156,6 +138,7 @@ export class Connection implements LinkListener {
     this.#sent = this.#given = offset;
     this.#elsewhere = found.elsewhere;
     this.#passed = found.passed;
+    this.#place.begin(offset, position ?? state.head);
     this.#heartbeats.left(offset);
     // A position the client brought moves no cursor; that it holds, the client may confirm.
     this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
@@ -172,13 +155,10 @@ export class Connection implements LinkListener {
 
   /** A durable entry was accepted. */
   entry(entry: Entry, epoch: string): void {
-    if (this.#state === "closed") return;
-    if (this.#state === "joining") {
-      this.#hint = { epoch, offset: entry.offset };
-      return;
-    }
+    if (this.#state === "joining") this.#hint = { epoch, offset: entry.offset };
+    if (this.#state === "joining" || this.#state === "closed") return;
     this.#known = Math.max(this.#known, entry.offset);
-    if (epoch !== this.#epoch) this.close("EPOCH_CHANGED", true);
+    if (epoch !== this.#epoch || this.#place.isContradictedBy(entry)) this.close("EPOCH_CHANGED", true);
     if (this.#state !== "live" || entry.offset <= this.#sent) return;
     const isNext = entry.offset === this.#sent + 1 && entry.expiresAt > this.#context.broker.now();
     if (!isNext) this.#enter("catching-up");
@@ -200,10 +180,14 @@ export class Connection implements LinkListener {
     this.#link.send(controlFrame(event, this.info.secret, payload));
   }
 
-  /** Asks the client, as `Link.ask` does; nothing where that is not possible now. */
-  ask(...question: Parameters<Link["ask"]>): (() => void) | undefined {
-    const isReady = this.#state !== "closed" && (this.plain || this.#state !== "joining");
-    return isReady && !this.#link.congested ? this.#link.ask(...question) : undefined;
+  /** Whether a question can be put to it now. */
+  get askable(): boolean {
+    return this.#state !== "closed" && (this.plain || this.#state !== "joining") && !this.#link.congested;
+  }
+
+  /** Asks the client, as `Link.ask` does. */
+  ask(...question: Parameters<Link["ask"]>): () => void {
+    return this.#link.ask(...question);
   }
 
   /** The user has read up to `offset`, here or elsewhere. The client is told now, or when there is room. */
@@ -264,8 +248,7 @@ export class Connection implements LinkListener {
   }
 
   mark(): number {
-    this.#heartbeats.left(this.#sent);
-    return this.#sent;
+    return this.#heartbeats.left(this.#sent);
   }
 
   onHeartbeat(mark: number): void {
@@ -288,12 +271,11 @@ export class Connection implements LinkListener {
     if (this.#state === "catching-up") void this.#catchUp();
   }
 
-  /** The entry is not for this connection. What is for all devices but this one may have been had by nobody yet. */
+  /** The entry is not for this connection. */
   #passOver(entry: Entry): void {
-    const { offset } = entry;
-    const skipped = isForOthers(entry, this.info.device) ? [{ first: offset, last: offset }] : [];
-    this.#passed = together(this.#passed, { skipped });
-    this.#skip(offset);
+    this.#passed = passing(this.#passed, entry, this.info.device);
+    this.#place.pass(entry);
+    this.#skip(entry.offset);
   }
 
   /** `offset` is not for this connection. */
@@ -327,6 +309,7 @@ export class Connection implements LinkListener {
     const after = this.#given === entry.offset - 1 ? undefined : this.#given;
     this.#link.send(this.plain ? entry : messageFrame(entry, this.info.secret, after));
     this.#context.pushes.note(this.info, entry.offset, this.#context.clock.now());
+    this.#place.pass(entry);
     this.#sent = this.#given = entry.offset;
     this.#window.push(entry.offset, entry.bytes);
     if (this.plain) this.#heartbeats.pushed(entry.offset, entry.bytes);
@@ -344,12 +327,10 @@ export class Connection implements LinkListener {
         // Others have their turn between pages, so that a crowd that comes back does not stall who is live.
         await this.#context.turns.take();
         if (!this.#mayRead) break;
-        this.#stale = false;
-        // No more than there is room for: a client that confirms one by one must not have a whole page read for each.
-        const limit = Math.max(1, Math.min(this.#context.pageMessages, this.#window.room));
-        const page = await this.#context.broker.read(this.info.userId, this.#sent, limit);
+        const page = await this.#readPage();
         if (this.#state !== "catching-up") return;
-        if (page.epoch !== this.#epoch) return this.close("EPOCH_CHANGED", true);
+        if (page === undefined) continue;
+        if (page === "lost") return this.close("EPOCH_CHANGED", true);
         this.#known = Math.max(this.#known, page.head.offset);
         if (!this.#pushPage(page)) break;
         if (this.#known <= this.#sent && !this.#stale) return this.#enter("live");
@@ -361,6 +342,25 @@ export class Connection implements LinkListener {
       this.#reading = false;
     }
     if (this.#state === "catching-up" && this.#link.congested) this.#link.awaitRoom();
+  }
+
+  /** What follows; nothing yet where the store is away, and `"lost"` where it no longer has what was sent. */
+  async #readPage(): Promise<Page | "lost" | undefined> {
+    // After an interruption the read begins with what was sent.
+    const before = this.#stale ? this.#place.before : undefined;
+    this.#stale = false;
+    // No more than there is room for: a client that confirms one by one must not have a whole page read for each.
+    const limit = Math.max(1, Math.min(this.#context.pageMessages, this.#window.room)) + (before === undefined ? 0 : 1);
+    try {
+      const page = await this.#context.broker.read(this.info.userId, before ?? this.#sent, limit);
+      return page.epoch !== this.#epoch || this.#place.isLostIn(page, this.#sent, before !== undefined) ? "lost" : page;
+    } catch (error) {
+      this.#stale = true;
+      if (!(error instanceof UsercastError) || error.code !== "UNAVAILABLE") throw error;
+      // Who is connected stays, and goes on where it is when the store is back.
+      await new Promise<void>((resolve) => void this.#context.clock.after(RETRY_MS, resolve));
+      return undefined;
+    }
   }
 
   /** Whether the whole page could be pushed. */

@@ -1,22 +1,24 @@
-import type { ErrorCode, Missed, MissedReason } from "@usercast/protocol";
-import { Connection, type ConnectionContext, type ConnectionInfo, type ConnectionListener } from "./connection.ts";
+import type { Missed, MissedReason } from "@usercast/protocol";
+import { Connection, type ConnectionInfo } from "./connection.ts";
+import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
 import { Hub, type UserConnections } from "./hub.ts";
 import type { Link } from "./link.ts";
-import type { CursorMove, Unsubscribe } from "./ports.ts";
-import { PresenceTracker } from "./presence.ts";
+import type { Control, CursorMove, Presence, Unsubscribe } from "./ports.ts";
 
 /** How a `Delivery` works. */
 export interface DeliveryOptions extends ConnectionContext {
-  readonly maxConnectionsPerUser: number;
+  readonly presence: Presence;
   readonly cursorIntervalMs: number;
   readonly maxWaitingCursors: number;
   readonly maxOwedUsers: number;
   readonly owedMs: number;
   readonly inheritedMs: number;
-  readonly presenceGraceMs: number;
-  readonly maxLastSeen: number;
-  readonly onPresence: (event: "online" | "offline", userId: string) => void;
+  /** Told of a connection that had to make room, and is not at this node. */
+  readonly onEvicted: (userId: string, socketId: string) => void;
+  /** Told of what other nodes want of a user's connections here. */
+  readonly onControl: (userId: string, control: Control) => void;
+  /** Told of a connection that may stay. */
   readonly onConnection: (connection: Connection) => void;
   readonly onMissed: (connection: Connection, missed: Missed) => void;
   readonly onError: (error: unknown) => void;
@@ -28,7 +30,6 @@ export interface DeliveryOptions extends ConnectionContext {
  */
 export class Delivery implements ConnectionListener {
   readonly hub: Hub;
-  readonly presence: PresenceTracker;
   readonly #options: DeliveryOptions;
   readonly #cursors: CursorWriter;
   /** One per user with connections. */
@@ -44,13 +45,7 @@ export class Delivery implements ConnectionListener {
       startedAt: options.broker.now(),
       heldUntil: options.clock.now() + options.inheritedMs,
     });
-    const { broker, clock, onPresence: onEvent, onError } = options;
-    this.presence = new PresenceTracker({
-      clock,
-      graceMs: options.presenceGraceMs,
-      maxLastSeen: options.maxLastSeen,
-      onEvent,
-    });
+    const { broker, clock, onError } = options;
     this.#cursors = new CursorWriter({
       broker,
       clock,
@@ -65,28 +60,21 @@ export class Delivery implements ConnectionListener {
     return { ...this.#missed };
   }
 
-  /** A connection's beginning: counted from now on, delivered to as soon as its start is known. */
+  /** A connection's beginning: there from now on, delivered to as soon as it may stay and its start is known. */
   add(info: ConnectionInfo, link: Link, plain: boolean): Connection {
-    const group = this.hub.open(info.userId);
-    const [oldest] = group.all;
-    if (oldest !== undefined && group.all.size >= this.#options.maxConnectionsPerUser)
-      oldest.close("TOO_MANY_CONNECTIONS", false);
     const connection = new Connection(info, plain, { link, context: this.#options, listener: this });
-    // Closing the oldest may have closed the group.
-    const open = this.hub.open(info.userId);
-    open.all.add(connection);
-    this.presence.connected(info.userId);
-    this.#options.onConnection(connection);
+    this.hub.open(info.userId).all.add(connection);
     return connection;
   }
 
-  /** Subscribes, finds the connection's start and begins to deliver; a failure closes the connection. */
+  /** Makes it present, subscribes, finds its start and begins to deliver; a failure closes the connection. */
   async join(connection: Connection): Promise<void> {
     const { userId } = connection.info;
     const group = this.hub.get(userId);
     if (group === undefined || !group.all.has(connection)) return;
     try {
-      await this.#subscribe(group);
+      const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);
+      if (!mayStay) return;
       await this.#cursors.flush(userId);
       await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);
     } catch (error) {
@@ -95,11 +83,16 @@ export class Delivery implements ConnectionListener {
     }
   }
 
-  /** Closes every connection of a user; answers how many there were. */
-  disconnect(userId: string, code: ErrorCode, reconnect: boolean, reason?: string): number {
-    const connections = [...(this.hub.get(userId)?.all ?? [])];
-    for (const connection of connections) connection.close(code, reconnect, reason);
-    return connections.length;
+  /** The connections of a user to this node, oldest first. */
+  connectionsOf(userId: string): readonly Connection[] {
+    return [...(this.hub.get(userId)?.all ?? [])];
+  }
+
+  /** Closes a connection that had to make room for another; answers whether it is at this node. */
+  evict(userId: string, socketId: string): boolean {
+    const connection = this.connectionsOf(userId).find(({ info }) => info.socketId === socketId);
+    connection?.close("TOO_MANY_CONNECTIONS", false);
+    return connection !== undefined;
   }
 
   onMoved(connection: Connection, move: CursorMove): void {
@@ -126,7 +119,7 @@ export class Delivery implements ConnectionListener {
     group.remove(connection);
     // What held the cursor may have ended since it last moved.
     if (connection.plain) this.onMoved(connection, { delivered: connection.confirmed });
-    this.presence.disconnected(userId);
+    void this.#options.presence.detach(userId, connection.info.socketId);
     void this.#cursors.flush(userId);
     if (group.all.size === 0) {
       this.hub.close(userId);
@@ -137,9 +130,22 @@ export class Delivery implements ConnectionListener {
   /** Lets go of every connection, writes the cursors that wait and ends every subscription. */
   async close(): Promise<void> {
     for (const connection of [...this.hub.connections()]) connection.gone();
-    this.presence.close();
     await this.#cursors.close();
+    await this.#options.presence.close();
     await Promise.all(this.#ending);
+  }
+
+  /** Whether a connection may stay. Others of its user may have to make room for it. */
+  async #attach(connection: Connection): Promise<boolean> {
+    const { presence, onEvicted, onConnection } = this.#options;
+    const { userId, socketId, device, session, connectedAt } = connection.info;
+    const own = { userId, socketId, device, connectedAt, ...(session !== undefined && { session }) };
+    const { accepted, evicted } = await presence.attach(own);
+    for (const one of evicted) if (!this.evict(userId, one)) onEvicted(userId, one);
+    if (!accepted) connection.close("TOO_MANY_CONNECTIONS", false, "The user has as many connections as allowed.");
+    if (connection.state === "closed") return false;
+    onConnection(connection);
+    return true;
   }
 
   #subscribe(group: UserConnections): Promise<Unsubscribe> {

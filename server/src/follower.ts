@@ -69,6 +69,9 @@ export class Follower implements MailboxListener {
     this.interrupted = listener.onInterrupted;
   }
 
+  /** Controls are about connections, of which there are none here. */
+  control(): void {}
+
   get isEmpty(): boolean {
     return this.#undelivered.length + this.#unread.length === 0;
   }

@@ -31,10 +31,11 @@ export class HeartbeatRequests {
     else this.#timer ??= clock.after(pingIntervalMs, () => this.#due(offset));
   }
 
-  /** A ping leaves that covers everything up to `offset`. */
-  left(offset: number): void {
+  /** A ping leaves that covers everything up to `offset`, which is returned. */
+  left(offset: number): number {
     this.#asked = offset;
     this.#newBytes = 0;
+    return offset;
   }
 
   stop(): void {

@@ -10,7 +10,7 @@ interface Plain {
 }
 
 const clock = new ManualClock();
-const options = { clock, owedMs: 1_000, maxOwedUsers: 1, startedAt: 0, heldUntil: 0 };
+const options = { clock, owedMs: 1_000, maxOwedUsers: 1, startedAt: 0, heldUntil: 0, onControl: () => {} };
 const group = new UserConnections("ana", options);
 
 /** A plain connection, as far as its group looks at it. */

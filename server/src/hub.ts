@@ -1,6 +1,6 @@
 import type { Connection } from "./connection.ts";
 import { named, type PassedOver, split, together } from "./passed.ts";
-import type { Clock, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
+import type { Clock, Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
 import { plainCursor } from "./resume.ts";
 
 /** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
@@ -28,6 +28,8 @@ export interface HubOptions {
   readonly startedAt: number;
   /** Until when, by ours, the cursor that an earlier process left is held for them. */
   readonly heldUntil: number;
+  /** Hears what was told to the nodes of a user who is connected here. */
+  readonly onControl: (userId: string, control: Control) => void;
 }
 
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
@@ -124,6 +126,10 @@ export class UserConnections implements MailboxListener {
 
   cursors({ epoch, from, to }: CursorsMoved): void {
     if (to.read > from.read) for (const connection of this.all) connection.readElsewhere(epoch, to.read);
+  }
+
+  control(control: Control): void {
+    this.#options.onControl(this.userId, control);
   }
 
   #expiry(): number {

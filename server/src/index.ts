@@ -1,16 +1,20 @@
 export { type ErrorCode, type Missed, type Position, UsercastError } from "@usercast/protocol";
-export type { Answers, Asked, AskMode, DeviceAnswer, Silence } from "./ask.ts";
+export type { AskMode } from "./ask.ts";
 export { type JwtOptions, jwt, type TokenAuthenticate } from "./auth/jwt.ts";
 export type { Authenticate, Authenticated, Identity, VerifyToken } from "./auth/verify.ts";
 export { type MemoryOptions, memory } from "./broker/memory.ts";
 export type { BrokerOptions } from "./broker/options.ts";
 export type { RetentionOptions, WhenFull } from "./broker/retention.ts";
 export type { DefaultEvents, EventData, EventMap, EventName } from "./events.ts";
+export type { DisconnectSettings, OnlinePage, UserConnection, UserPresence } from "./nodes.ts";
 export type { Authorization, Authorize, Logger, UsercastOptions } from "./options.ts";
 export type {
+  Attached,
   Broker,
   CancelTimer,
   Clock,
+  Control,
+  ControlTarget,
   CursorMove,
   Cursors,
   CursorsMoved,
@@ -23,13 +27,21 @@ export type {
   MailboxListener,
   MailboxState,
   Page,
+  PlacedConnection,
+  Presence,
+  PresencePage,
+  PresenceSettings,
+  PresentConnection,
+  PresentUser,
   PublishResult,
   ReceiptGrant,
   SendKey,
   Signal,
+  Takeover,
   Unsubscribe,
   UserCursors,
 } from "./ports.ts";
+export type { Answers, Asked, DeviceAnswer, Silence } from "./question.ts";
 export type { OffsetRange } from "./ranges.ts";
 export type { Confirmation, Receipt, ReceiptWait } from "./receipt.ts";
 export type { Outcome } from "./send.ts";
@@ -40,10 +52,8 @@ export {
   type MailboxHandle,
   type MailboxPage,
   type StoredMessage,
-  type UserConnection,
   type Usercast,
   type UsercastStats,
   type UserEventContext,
-  type UserPresence,
   usercast,
 } from "./usercast.ts";

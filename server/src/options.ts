@@ -2,7 +2,7 @@ import cluster from "node:cluster";
 import { parseEvent, REGISTER_EVENT, UsercastError } from "@usercast/protocol";
 import type { Authenticate } from "./auth/verify.ts";
 import { systemClock } from "./clock.ts";
-import type { Broker, Clock } from "./ports.ts";
+import type { Broker, Clock, Takeover } from "./ports.ts";
 
 /** Where Usercast writes what nobody listens for. */
 export interface Logger {
@@ -84,10 +84,21 @@ export interface UsercastOptions {
    */
   readonly maxLastSeen?: number;
   /**
-   * Connections per user; one more closes the oldest with `TOO_MANY_CONNECTIONS`.
+   * Connections per user, on all nodes together; with one more, `takeover` says which is closed with `TOO_MANY_CONNECTIONS`.
    * @default 64
    */
   readonly maxConnectionsPerUser?: number;
+  /**
+   * Who gives way when a user has as many connections as allowed: the `"oldest"` one, or the one that comes (`"reject"`). A session that
+   * returns always takes the place of its own earlier connection.
+   * @default "oldest"
+   */
+  readonly takeover?: Takeover;
+  /**
+   * Milliseconds after which a node that does not renew its lease counts as dead; for brokers of several nodes.
+   * @default 15_000
+   */
+  readonly leaseMs?: number;
   /**
    * Bytes of event and data of one message.
    * @default 65_536 (64 KiB)
@@ -186,7 +197,7 @@ export interface UsercastOptions {
 type Limits = Required<
   Omit<
     UsercastOptions,
-    "authenticate" | "trustClients" | "registerEvent" | "broker" | "singleNode" | "authorize" | "clock" | "logger"
+    "authenticate" | "trustClients" | "registerEvent" | "broker" | "singleNode" | "authorize" | "takeover" | "clock" | "logger"
   >
 >;
 
@@ -198,6 +209,7 @@ export interface ResolvedOptions extends Limits {
   readonly broker: Broker | undefined;
   readonly singleNode: boolean;
   readonly authorize: Authorize | undefined;
+  readonly takeover: Takeover;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -210,6 +222,7 @@ const DEFAULTS: Limits = {
   presenceGraceMs: 10_000,
   maxLastSeen: 100_000,
   maxConnectionsPerUser: 64,
+  leaseMs: 15_000,
   maxPayloadBytes: 65_536,
   windowMessages: 256,
   windowBytes: 1_048_576,
@@ -281,11 +294,13 @@ export function resolveOptions(options: UsercastOptions): ResolvedOptions {
     broker: options.broker,
     singleNode: options.singleNode === true,
     authorize: options.authorize,
+    takeover: options.takeover ?? "oldest",
     clock: options.clock ?? systemClock,
     logger: options.logger ?? console,
   };
   const unknown = Object.keys(options).filter((name) => !Object.hasOwn(DEFAULTS, name) && !OTHER_NAMES.has(name));
   if (unknown.length > 0) refuse(`Unknown option: ${unknown.join(", ")}.`);
+  if (resolved.takeover !== "oldest" && resolved.takeover !== "reject") refuse('takeover must be "oldest" or "reject".');
   for (const name of Object.keys(DEFAULTS) as (keyof Limits)[]) {
     if (name === "sendRate") {
       checkNumber("sendRate.points", resolved.sendRate.points, 1);
@@ -304,6 +319,7 @@ const OTHER_NAMES: ReadonlySet<string> = new Set([
   "broker",
   "singleNode",
   "authorize",
+  "takeover",
   "clock",
   "logger",
 ]);

@@ -1,5 +1,6 @@
-import type { CursorMove } from "./ports.ts";
+import type { CursorMove, Entry } from "./ports.ts";
 import { added, type OffsetRange, without } from "./ranges.ts";
+import { isForOthers } from "./resume.ts";
 
 /** Ranges that wait for the cursor to pass them; beyond it the oldest become one. */
 const MAX_RANGES = 64;
@@ -21,6 +22,12 @@ export const together = (first: PassedOver, second: PassedOver): PassedOver => (
   // Of two that began, the one that tells less.
   ...beginning(first.began === undefined ? second.began : Math.max(first.began, second.began ?? 0)),
 });
+
+/** With one entry more that a device passes. What is for all but this one, nobody may have had yet. */
+export function passing(passed: PassedOver, entry: Entry, device: string): PassedOver {
+  const { offset } = entry;
+  return isForOthers(entry, device) ? together(passed, { skipped: [{ first: offset, last: offset }] }) : passed;
+}
 
 /** As a move names them: what there is none of is left out. */
 export const named = ({ missed = NONE, skipped = NONE, began }: PassedOver): Pick<CursorMove, keyof PassedOver> => ({

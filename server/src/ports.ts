@@ -80,6 +80,17 @@ export interface Signal extends Encoded {
   readonly exceptSockets?: readonly string[];
 }
 
+/** What nodes tell each other about a user's connections. It means nothing to the broker. */
+export interface Control {
+  /** What JSON can carry. */
+  readonly head: Readonly<Record<string, unknown>>;
+  /** Event and data that go with it. */
+  readonly body?: Encoded;
+}
+
+/** Whom a control is for: the nodes of a user, which are those that listen to the mailbox, or one node by its id. */
+export type ControlTarget = { readonly userId: string } | { readonly node: string };
+
 /** A stretch of a mailbox. */
 export interface Page {
   readonly epoch: string;
@@ -172,6 +183,8 @@ export interface MailboxListener {
   entry(entry: Entry, epoch: string): void;
   signal(signal: Signal): void;
   cursors(moved: CursorsMoved): void;
+  /** Something was told to the nodes of the user; a node hears what it told itself, too. */
+  control(control: Control): void;
   /** Something may have been missed, or the mailbox began a new life: read again from the log. */
   interrupted(): void;
 }
@@ -206,6 +219,15 @@ export interface Broker {
   /** Tells the user's listeners; stores nothing, promises nothing. */
   signal(userId: string, signal: Signal): void;
 
+  /**
+   * Tells the nodes of a user, or one node. MUST NOT store it, and promises nothing: what nobody hears now is lost, and MUST NOT be
+   * told late, because by then it may be about connections that came afterwards.
+   */
+  tell(target: ControlTarget, control: Control): void;
+
+  /** Hears what is told to the node of that id, from when the promise resolves. Only controls to the node MUST reach the listener. */
+  listen(node: string, listener: (control: Control) => void): Promise<Unsubscribe>;
+
   /** Entries after `after`, at most `limit` of them (at least one where there is one), and about a mebibyte at most. MUST write nothing. */
   read(userId: string, after: number, limit: number): Promise<Page>;
 
@@ -228,7 +250,105 @@ export interface Broker {
   /** Forgets the mailbox, its cursors and its keys. The next message begins a new epoch; listeners are interrupted. */
   purge(userId: string): Promise<void>;
 
+  /** Presence of everybody who is connected to any node; a broker of scope "cluster" MUST have it. Each attachment is a node of its own. */
+  openPresence?(settings: PresenceSettings): Presence;
+
   /** Waits for writes in flight; later calls reject with `SERVER_CLOSED`. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Who gives way when a user has as many connections as allowed: the oldest connection, or the one that comes. */
+export type Takeover = "oldest" | "reject";
+
+/** How a node takes part in presence. */
+export interface PresenceSettings {
+  readonly clock: Clock;
+  /** Milliseconds without a renewal after which a node counts as dead. */
+  readonly leaseMs: number;
+  /** Milliseconds a user may be gone before `offline` is told. */
+  readonly graceMs: number;
+  /** Absent users whose last seen is remembered. */
+  readonly maxLastSeen: number;
+  /** Connections per user, on all nodes together. */
+  readonly maxConnections: number;
+  readonly takeover: Takeover;
+  /** Told of a user's coming and, after the grace period, going: on one node, and at most once each. */
+  readonly onEvent: (event: "online" | "offline", userId: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A connection as presence knows it. */
+export interface PresentConnection {
+  readonly userId: string;
+  /** Unique among the connections of the user. */
+  readonly socketId: string;
+  readonly device: string;
+  readonly session?: string;
+  /** Milliseconds since 1970, by the clock of its node. */
+  readonly connectedAt: number;
+}
+
+/** A connection and the node it is at. */
+export interface PlacedConnection extends PresentConnection {
+  readonly node: string;
+}
+
+/** Whether a connection may stay, and which others of the user may not: they are forgotten, and are to be closed. */
+export interface Attached {
+  readonly accepted: boolean;
+  readonly evicted: readonly string[];
+}
+
+/** What is known of a user's presence. */
+export interface PresentUser {
+  readonly userId: string;
+  /** On nodes that are believed alive, oldest first. */
+  readonly connections: readonly PlacedConnection[];
+  /** When the last connection ended, in milliseconds since 1970, as long as that is remembered. */
+  readonly lastSeen?: number;
+}
+
+/** Some of those who are online. */
+export interface PresencePage {
+  readonly users: readonly PresentUser[];
+  /** Where to go on; absent at the end. */
+  readonly cursor?: string;
+}
+
+/**
+ * Who is connected, as seen from one node. A connection MUST cost the store something when it comes and when it goes, and nothing
+ * between. What a node that is not alive any more knew MUST be forgotten within the lease, by whichever node finds it first, and MUST NOT
+ * be while the store's own outage is a likelier reason for its silence.
+ */
+export interface Presence {
+  /** What the connections of this node are placed at now; another one after the others have taken this node for dead. */
+  readonly node: string;
+
+  /**
+   * A connection comes. The limit MUST hold on all nodes together; connections of dead nodes MUST NOT count, and a session that returns
+   * MUST take the place of its own earlier connection before anybody else's. The same once more MUST change nothing.
+   */
+  attach(connection: PresentConnection): Promise<Attached>;
+
+  /** A connection has gone, or was never accepted. MUST take effect later where the store is away now; rejects never. */
+  detach(userId: string, socketId: string): Promise<void>;
+
+  /** The users of these ids, in this order; about whom nothing is known has no connections. */
+  find(userIds: readonly string[]): Promise<readonly PresentUser[]>;
+
+  /** Those of these users who are online: the cheapest way to know. Rejects never: what cannot be known is left out. */
+  online(userIds: readonly string[]): Promise<ReadonlySet<string>>;
+
+  /**
+   * Users who are online: every one who is so the whole time exactly once.
+   * @throws UsercastError (as a rejection) `INVALID_REQUEST` for a cursor that no page gave
+   */
+  list(cursor: string | undefined, limit: number): Promise<PresencePage>;
+
+  /** Users online and their connections, in a time that does not grow with their number. */
+  count(): Promise<{ readonly users: number; readonly connections: number }>;
+
+  /** Leaves, as a node without connections. Safe to call twice. */
   close(): Promise<void>;
 }
 

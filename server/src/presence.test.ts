@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { connected, disconnected, graceOver, type PresenceRecord, PresenceTracker, type Transition } from "./presence.ts";
+import {
+  connected,
+  disconnected,
+  graceOver,
+  makeRoom,
+  type PresenceRecord,
+  PresenceTracker,
+  type Transition,
+} from "./presence.ts";
 import { ManualClock } from "./testing/manual-clock.ts";
 
 test("whatever happens, events alternate and the count is right", () => {
@@ -60,4 +68,34 @@ test("last seen is remembered for as many absent users as allowed", () => {
     clock.advance(10);
   }
   expect(["a", "b", "c"].map((user) => tracker.lastSeen(user))).toEqual([undefined, seenAt.get("b"), seenAt.get("c")]);
+});
+
+const sitting = (socketId: string, session?: string) => ({
+  socketId,
+  device: "phone",
+  ...(session !== undefined && { session }),
+});
+
+test("whoever makes room, there are never more than allowed, and a session that returns takes nobody else's place", () => {
+  const sessions = fc.option(fc.constantFrom("s1", "s2", "s3"), { nil: undefined });
+  fc.assert(
+    fc.property(fc.array(sessions), sessions, fc.integer({ min: 1, max: 5 }), (there, session, maxConnections) => {
+      const connections = there.map((own, i) => sitting(`c${i}`, own));
+      const newcomer = sitting("new", session);
+      const evicted = makeRoom(connections, newcomer, { maxConnections, takeover: "oldest" }) ?? [];
+      expect(evicted).toHaveLength(Math.max(connections.length + 1 - maxConnections, 0));
+      const ghosts = connections
+        .filter((one) => session !== undefined && one.session === session)
+        .map(({ socketId }) => socketId);
+      const first = evicted.slice(0, ghosts.length);
+      expect(first).toEqual(ghosts.slice(0, evicted.length));
+      const others = connections.map(({ socketId }) => socketId).filter((socketId) => !ghosts.includes(socketId));
+      expect(evicted.slice(ghosts.length)).toEqual(others.slice(0, Math.max(evicted.length - ghosts.length, 0)));
+      const mayCome = connections.length + 1 - ghosts.length <= maxConnections;
+      expect(makeRoom(connections, newcomer, { maxConnections, takeover: "reject" }) !== undefined).toBe(mayCome);
+      // The same once more takes nobody's place.
+      const again = makeRoom([newcomer], newcomer, { maxConnections, takeover: "reject" });
+      expect(again).toEqual([]);
+    }),
+  );
 });

@@ -1,4 +1,4 @@
-import type { CancelTimer, Clock } from "./ports.ts";
+import type { CancelTimer, Clock, Takeover } from "./ports.ts";
 
 /** What is known of a user's presence. */
 export interface PresenceRecord {
@@ -36,6 +36,34 @@ export function disconnected(record: PresenceRecord, now: number): Transition {
 export function graceOver(record: PresenceRecord): Transition {
   if (record.connections > 0 || !record.announced) return { next: record };
   return { next: { ...record, announced: false }, event: "offline" };
+}
+
+/** Which connection a session has; clients without the SDK have none. */
+interface Sitting {
+  readonly socketId: string;
+  readonly device: string;
+  readonly session?: string;
+}
+
+/**
+ * The connections that make room for one that comes, oldest first; nothing where it may not come. A session that returns takes its own
+ * place before anybody else's, whatever the policy.
+ */
+export function makeRoom(
+  connections: readonly Sitting[],
+  newcomer: Sitting,
+  { maxConnections, takeover }: { readonly maxConnections: number; readonly takeover: Takeover },
+): readonly string[] | undefined {
+  const left = connections.filter(({ socketId }) => socketId !== newcomer.socketId);
+  const evicted: string[] = [];
+  while (left.length + 1 > maxConnections) {
+    const isGhost = ({ device, session }: Sitting): boolean =>
+      session !== undefined && session === newcomer.session && device === newcomer.device;
+    const ghost = left.findIndex(isGhost);
+    if (ghost === -1 && takeover === "reject") return undefined;
+    for (const { socketId } of left.splice(Math.max(ghost, 0), 1)) evicted.push(socketId);
+  }
+  return evicted;
 }
 
 /** How a `PresenceTracker` works. */

@@ -24,7 +24,10 @@ export interface SendSettings {
 
 /** How a `Sender` works. */
 export interface SenderOptions extends ReceiptContext {
-  readonly isConnected: (userId: string) => boolean;
+  /** Whether a user is connected to this node. */
+  readonly isHere: (userId: string) => boolean;
+  /** Those of these users who are connected to any other node; rejects never. */
+  readonly elsewhere: (userIds: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly maxPayloadBytes: number;
   readonly maxPendingSends: number;
   readonly maxRecipients: number;
@@ -57,8 +60,8 @@ export class Sender {
     this.#take(1);
     try {
       const drafts = [draft(userId)];
-      const [result] = await this.#publish(drafts);
-      const outcome = this.#outcome(userId, result, drafts[0]);
+      const [[result], elsewhere] = await Promise.all([this.#publish(drafts), this.#options.elsewhere([userId])]);
+      const outcome = this.#outcome(userId, result, drafts[0], elsewhere);
       if (outcome.state === "failed") throw outcome.error;
       return outcome;
     } finally {
@@ -90,8 +93,11 @@ export class Sender {
       for (let i = 0; i < recipients.length; i += BATCH) {
         const batch = recipients.slice(i, i + BATCH);
         const drafts = batch.map(([userId]) => draft(userId));
-        const results = await this.#publish(drafts);
-        for (const [j, [userId, place]] of batch.entries()) outcomes[place] = this.#outcome(userId, results[j], drafts[j]);
+        const away = batch.map(([userId]) => userId);
+        const [results, elsewhere] = await Promise.all([this.#publish(drafts), this.#options.elsewhere(away)]);
+        for (const [j, [userId, place]] of batch.entries()) {
+          outcomes[place] = this.#outcome(userId, results[j], drafts[j], elsewhere);
+        }
       }
     } finally {
       this.#pending -= places.size;
@@ -134,11 +140,11 @@ export class Sender {
     }
   }
 
-  #outcome(userId: string, result: PublishResult | undefined, draft: Draft | undefined): Outcome {
+  #outcome(userId: string, result: PublishResult | undefined, draft: Draft | undefined, elsewhere: ReadonlySet<string>): Outcome {
     if (result === undefined || draft === undefined) return failed(userId, new UsercastError("INTERNAL"));
     if (result.state === "failed") return failed(userId, result.error);
     const { state, epoch, offset, at } = result;
-    const accepted = this.#options.isConnected(userId) ? "pushed" : "queued";
+    const accepted = this.#options.isHere(userId) || elsewhere.has(userId) ? "pushed" : "queued";
     const fields = { userId, state: state === "duplicate" ? state : accepted, epoch, offset, at } as const;
     // Of a repeated send the first one's time to live is not known here; it was the same, if the sender did not change it.
     return new Receipt(fields, this.#options, { devices: draft.devices, expiresAt: at + draft.ttlMs });

@@ -1,7 +1,8 @@
 import { UsercastError } from "@usercast/protocol";
-import type { Answers, AskMode, Questions } from "./ask.ts";
+import type { AskMode, Questions } from "./ask.ts";
 import type { EventData, EventName } from "./events.ts";
 import { Pending } from "./pending.ts";
+import type { Answers } from "./question.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Outcome, Sender, SendSettings } from "./send.ts";
 

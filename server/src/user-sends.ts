@@ -1,11 +1,9 @@
 import {
-  EVENTS,
   isRecord,
   LIMITS,
   parseEvent,
   parseIdempotencyKey,
   parseUserId,
-  type ReceiptNotice,
   type SendAnswer,
   type SendRequest,
   type SendState,
@@ -13,7 +11,7 @@ import {
   UsercastError,
 } from "@usercast/protocol";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
-import type { Hub } from "./hub.ts";
+import type { Nodes } from "./nodes.ts";
 import type { Authorization, ResolvedOptions } from "./options.ts";
 import type { Broker, ReceiptGrant } from "./ports.ts";
 import { progressOf, stateOf } from "./progress.ts";
@@ -60,7 +58,7 @@ export interface UserSender {
 export interface UserSendsParts {
   readonly options: ResolvedOptions;
   readonly broker: Broker;
-  readonly hub: Hub;
+  readonly nodes: Nodes;
   readonly sender: Sender;
   readonly receipts: Receipts;
 }
@@ -149,14 +147,8 @@ export class UserSends {
   }
 
   #follow({ from, to, key }: Sent, place: { readonly epoch: string; readonly offset: number }, until: ReceiptGrant): void {
-    const { receipts } = this.#parts;
-    const tell = (state: ReceiptGrant): void => {
-      const notice: ReceiptNotice = { to, key, state };
-      for (const connection of this.#parts.hub.get(from)?.all ?? []) {
-        // Who does not show what they read is not shown what others do.
-        if (state !== "read" || connection.info.readReceipts) connection.control(EVENTS.receipt, notice);
-      }
-    };
+    const { receipts, nodes } = this.#parts;
+    const tell = (state: ReceiptGrant): void => nodes.tellReceipt(from, { to, key, state });
     void receipts.follow({ ...place, recipient: to, until, follower: `${from}\0${key}`, onPassage: tell });
   }
 

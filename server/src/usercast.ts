@@ -2,7 +2,9 @@ import {
   isOffset,
   type Missed,
   type MissedReason,
+  PLAIN_DEVICE,
   type Position,
+  parseDeviceId,
   parseEvent,
   parseUserId,
   UsercastError,
@@ -10,49 +12,24 @@ import {
 import type { Namespace, Server, Socket } from "socket.io";
 import { Questions } from "./ask.ts";
 import { memory } from "./broker/memory.ts";
-import type { Connection } from "./connection.ts";
 import { Delivery } from "./delivery.ts";
 import { decodeArguments } from "./encode.ts";
 import { type DefaultEvents, type EventData, type EventMap, type EventName, Handlers } from "./events.ts";
 import { packetFormat } from "./link.ts";
+import { LocalPresence } from "./local-presence.ts";
+import { type DisconnectSettings, describe, Nodes, type OnlinePage, type UserConnection, type UserPresence } from "./nodes.ts";
 import { checkNodes, type ResolvedOptions, resolveOptions, type UsercastOptions } from "./options.ts";
-import type { Broker, DeviceFilter } from "./ports.ts";
+import type { Broker, DeviceFilter, Presence } from "./ports.ts";
 import { PushLog } from "./pushes.ts";
 import type { Receipt } from "./receipt.ts";
 import { Receipts } from "./receipts.ts";
 import { Registration } from "./registration.ts";
 import { type Outcome, Sender } from "./send.ts";
+import { Switchboard } from "./switchboard.ts";
 import { Target, type TargetContext } from "./target.ts";
 import { type MessageTrace, traceOf } from "./trace.ts";
 import { Turns } from "./turns.ts";
 import { UserSends } from "./user-sends.ts";
-
-/** Whether a user is connected now. */
-export interface UserPresence {
-  readonly userId: string;
-  /** Whether at least one connection lives. The `offline` event comes later, after the grace period. */
-  readonly online: boolean;
-  readonly connections: number;
-  /** The devices connected now; all clients without the SDK are the one device `"plain"`. */
-  readonly devices: readonly string[];
-  /** When the last connection ended, in milliseconds since 1970, as long as that is remembered. */
-  readonly lastSeen?: number;
-}
-
-/** One connection of a user, as the application sees it. */
-export interface UserConnection {
-  readonly userId: string;
-  readonly socketId: string;
-  readonly device: string;
-  readonly session?: string;
-  /** Milliseconds since 1970. */
-  readonly connectedAt: number;
-  readonly state: Connection["state"];
-  /** The newest offset it was sent. */
-  readonly sent: number;
-  /** Everything up to here has arrived. */
-  readonly confirmed: number;
-}
 
 /** A message in a mailbox, as the application sees it. */
 export interface StoredMessage {
@@ -67,12 +44,13 @@ export interface StoredMessage {
   readonly devices?: DeviceFilter;
 }
 
-/** Counts of one server, since it was attached or now. */
+/** Counts of what is now on all nodes together, and of what happened on this one since it was attached. */
 export interface UsercastStats {
-  /** Users with a connection now. */
+  /** Users with a connection to any node. */
   readonly users: number;
+  /** Connections to any node. */
   readonly connections: number;
-  /** Ranges of messages that connections had to do without, by their reasons. */
+  /** Ranges of messages that connections of this node had to do without, by their reasons. */
   readonly missed: Readonly<Record<MissedReason, number>>;
 }
 
@@ -133,7 +111,10 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   readonly #options: ResolvedOptions;
   readonly #broker: Broker;
   readonly #ownBroker: boolean;
+  readonly #switchboard: Switchboard;
+  readonly #presence: Presence;
   readonly #delivery: Delivery;
+  readonly #nodes: Nodes;
   readonly #sender: Sender;
   readonly #receipts: Receipts;
   readonly #questions: Questions;
@@ -161,26 +142,35 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     const broker = this.#broker;
     const report = (error: unknown): void => this.#report(error);
     this.#pushes = new PushLog(this.#options.maxTracedPushes);
+    this.#switchboard = new Switchboard(broker, this.#options.clock);
+    const switchboard = this.#switchboard;
+    this.#presence = this.#openPresence();
+    const presence = this.#presence;
     this.#delivery = new Delivery({
       ...this.#options,
       broker,
+      presence,
       pushes: this.#pushes,
       turns: new Turns(this.#options.pagesPerTurn),
-      onPresence: (event, userId) => this.#handlers.call(event, userId),
+      onControl: (userId, control) => switchboard.heard(userId, control),
+      onEvicted: (userId, socketId) => void this.#nodes.evict(userId, socketId).catch(report),
       onConnection: (connection) => this.#handlers.call("connection", describe(connection)),
       onMissed: (connection, missed) => this.#handlers.call("missed", describe(connection), missed),
       onError: report,
     });
     const { hub } = this.#delivery;
+    this.#nodes = new Nodes({ ...this.#options, delivery: this.#delivery, presence, switchboard });
     this.#receipts = new Receipts({ broker, maxPending: this.#options.maxPendingReceipts, onError: report });
     const receipts = this.#receipts;
-    const isConnected = (userId: string): boolean => hub.get(userId) !== undefined;
-    this.#sender = new Sender({ ...this.#options, broker, receipts, report, isConnected });
-    this.#questions = new Questions({ ...this.#options, hub });
+    const isHere = (userId: string): boolean => hub.get(userId) !== undefined;
+    const elsewhere = (userIds: readonly string[]): Promise<ReadonlySet<string>> =>
+      presence.online(switchboard.isAlone ? [] : userIds.filter((userId) => !isHere(userId)));
+    this.#sender = new Sender({ ...this.#options, broker, receipts, report, isHere, elsewhere });
+    this.#questions = new Questions({ ...this.#options, hub, presence, switchboard });
     const context = {
       options: this.#options,
       delivery: this.#delivery,
-      userSends: new UserSends({ options: this.#options, broker, hub, sender: this.#sender, receipts }),
+      userSends: new UserSends({ options: this.#options, broker, nodes: this.#nodes, sender: this.#sender, receipts }),
       format: packetFormat(this.#namespace.server),
       onEvent: (registration: Registration, event: string, args: readonly unknown[]) =>
         this.#onUserEvent(registration, event, args),
@@ -209,28 +199,36 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   }
 
   /**
-   * Whether a user is connected, where, and when they last were.
-   * @throws UsercastError `INVALID_USER_ID`
+   * Whether a user is connected to any node, where, and when they last were.
+   * @throws UsercastError (as a rejection) `INVALID_USER_ID`, or what the broker says
    */
-  async presence(user: string | number): Promise<UserPresence> {
-    const userId = parseUserId(user);
-    const connections = [...(this.#delivery.hub.get(userId)?.all ?? [])];
-    const lastSeen = this.#delivery.presence.lastSeen(userId);
-    return {
-      userId,
-      online: connections.length > 0,
-      connections: connections.length,
-      devices: [...new Set(connections.map(({ info }) => info.device))],
-      ...(lastSeen === undefined ? {} : { lastSeen }),
-    };
+  presence(user: string | number): Promise<UserPresence>;
+  /** The same of several users, in their order: for many no dearer than for one. */
+  presence(users: readonly (string | number)[]): Promise<readonly UserPresence[]>;
+  async presence(user: string | number | readonly (string | number)[]): Promise<UserPresence | readonly UserPresence[]> {
+    const users = Array.isArray(user) ? user : [user];
+    const { maxRecipients } = this.#options;
+    if (users.length > maxRecipients) throw new UsercastError("TOO_MANY_RECIPIENTS", `At most ${maxRecipients} users at once.`);
+    const found = await this.#nodes.presence(users.map(parseUserId));
+    const [first] = found;
+    return Array.isArray(user) || first === undefined ? found : first;
   }
 
   /**
-   * The connections of a user, oldest first.
-   * @throws UsercastError `INVALID_USER_ID`
+   * Users who are online, `limit` of them at most (default 100, at most 1,000), and where the next page begins.
+   * @throws UsercastError (as a rejection) `INVALID_REQUEST` for a cursor or a limit that is none, or what the broker says
+   */
+  async online({ cursor, limit = 100 }: { readonly cursor?: string; readonly limit?: number } = {}): Promise<OnlinePage> {
+    if (!isOffset(limit) || limit < 1 || limit > 1_000) throw new UsercastError("INVALID_REQUEST", "limit must be 1 to 1,000.");
+    return this.#nodes.online(cursor, limit);
+  }
+
+  /**
+   * The connections of a user to any node, oldest first. Waits two seconds at most for what other nodes know of theirs.
+   * @throws UsercastError (as a rejection) `INVALID_USER_ID`, or what the broker says
    */
   async connections(user: string | number): Promise<readonly UserConnection[]> {
-    return [...(this.#delivery.hub.get(parseUserId(user))?.all ?? [])].map(describe);
+    return this.#nodes.connections(parseUserId(user));
   }
 
   /**
@@ -246,23 +244,23 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     return traceOf({ userId, offset, state, page, pushes: this.#pushes.of(userId, offset), connections });
   }
 
-  /** How many there are, and how many messages had to be done without. */
-  stats(): UsercastStats {
-    const { hub, missed } = this.#delivery;
-    let connections = 0;
-    for (const _ of hub.connections()) connections += 1;
-    return { users: hub.users, connections, missed };
+  /**
+   * How many there are on all nodes, and how many messages had to be done without on this one.
+   * @throws UsercastError (as a rejection) what the broker says
+   */
+  async stats(): Promise<UsercastStats> {
+    return { ...(await this.#presence.count()), missed: this.#delivery.missed };
   }
 
   /**
-   * Ends every connection of a user, telling them `reason`; they stay away unless `reconnect` is true. Answers how many there were.
-   * @throws UsercastError `INVALID_USER_ID`
+   * Ends the connections of a user on all nodes, or those of one device, telling them `reason`; they stay away unless `reconnect` is true.
+   * Answers how many are known to have been closed: a node that says nothing within two seconds is not counted.
+   * @throws UsercastError (as a rejection) `INVALID_USER_ID`, `INVALID_DEVICE`, or what the broker says
    */
-  async disconnect(
-    user: string | number,
-    options: { readonly reason?: string; readonly reconnect?: boolean } = {},
-  ): Promise<number> {
-    return this.#delivery.disconnect(parseUserId(user), "DISCONNECTED", options.reconnect === true, options.reason);
+  async disconnect(user: string | number, options: DisconnectSettings = {}): Promise<number> {
+    const { device } = options;
+    if (device !== undefined && device !== PLAIN_DEVICE) parseDeviceId(device);
+    return this.#nodes.disconnect(parseUserId(user), options);
   }
 
   /**
@@ -318,8 +316,24 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     for (const registration of this.#registrations) registration.detach();
     await this.#delivery.close();
     await this.#receipts.close();
+    await this.#switchboard.close();
     if (this.#ownBroker) await this.#broker.close();
     attached.delete(this.#namespace);
+  }
+
+  #openPresence(): Presence {
+    const { clock, leaseMs, presenceGraceMs, maxLastSeen, maxConnectionsPerUser, takeover } = this.#options;
+    const settings = {
+      clock,
+      leaseMs,
+      graceMs: presenceGraceMs,
+      maxLastSeen,
+      maxConnections: maxConnectionsPerUser,
+      takeover,
+      onEvent: (event: "online" | "offline", userId: string) => this.#handlers.call(event, userId),
+      onError: (error: unknown) => this.#report(error),
+    };
+    return this.#broker.openPresence?.(settings) ?? new LocalPresence(settings);
   }
 
   #onUserEvent({ socket, connection }: Registration, event: string, args: readonly unknown[]): void {
@@ -345,11 +359,6 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     const error = UsercastError.from(thrown);
     this.#options.logger.error(`usercast: ${error.code}: ${error.message}`, error.cause ?? error);
   }
-}
-
-function describe({ info, state, sent, confirmed }: Connection): UserConnection {
-  const { userId, socketId, device, session, connectedAt } = info;
-  return { userId, socketId, device, connectedAt, state, sent, confirmed, ...(session === undefined ? {} : { session }) };
 }
 
 /**

@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import { PacketType } from "socket.io-parser";
 import { expect, test, vi } from "vitest";
 import { memory } from "../src/broker/memory.ts";
-import { jwt, usercast } from "../src/index.ts";
+import { jwt, type UsercastOptions, usercast } from "../src/index.ts";
 import { client, next, plain, start, wire } from "./harness.ts";
 
 /** The packets that connection state recovery would send again. */
@@ -142,7 +142,7 @@ test("close() leaves io as it was, and another attach is welcome", async () => {
 test("a contradiction in the options throws", async () => {
   const { io } = await start();
   const secret = "a secret of more than thirty-two bytes";
-  const attach = (options: object) => () => usercast(io.of("/x"), options);
+  const attach = (options: object) => () => usercast(io.of("/x"), options as UsercastOptions);
   const refused = expect.objectContaining({ code: "INVALID_OPTIONS" });
   expect(attach({})).toThrowError(refused);
   expect(attach({ trustClients: true, authenticate: jwt({ secret }) })).toThrowError(refused);
@@ -152,8 +152,14 @@ test("a contradiction in the options throws", async () => {
   vi.stubEnv("NODE_ENV", "production");
   expect(attach({ trustClients: true })).toThrowError(/production/);
   vi.unstubAllEnvs();
+  expect(attach({ trustClients: true, takeover: "youngest" as never })).toThrowError(/takeover/);
+  expect(attach({ trustClients: true, leaseMs: 0 })).toThrowError(/leaseMs/);
   class RedisAdapter {}
   Object.setPrototypeOf(RedisAdapter.prototype, Object.getPrototypeOf(io.of("/x").adapter) as object);
   Object.setPrototypeOf(io.of("/x").adapter, RedisAdapter.prototype);
   expect(attach({ trustClients: true })).toThrowError(/RedisAdapter/);
+  // A broker of several nodes is what goes with it.
+  const broker = Object.assign(memory({ quiet: true }), { scope: "cluster" as const });
+  await attach({ trustClients: true, broker })().close();
+  await broker.close();
 });

@@ -1,5 +1,14 @@
-import type { CursorsMoved, MailboxListener, Unsubscribe } from "../ports.ts";
+import type { Control, ControlTarget, CursorsMoved, MailboxListener, Unsubscribe } from "../ports.ts";
 import type { Renewed } from "./epoch.ts";
+
+const nothing = (): void => {};
+const SILENT = { entry: nothing, signal: nothing, cursors: nothing, interrupted: nothing };
+
+/** Where a target is heard: nodes have ids that no user can have. */
+export const placeOf = (target: ControlTarget): string => ("node" in target ? `\0${target.node}` : target.userId);
+
+/** A node as a listener among those of users. */
+export const nodeListener = (control: (control: Control) => void): MailboxListener => ({ ...SILENT, control });
 
 type Call = (listener: MailboxListener) => void;
 
@@ -38,6 +47,16 @@ export class Listeners {
     for (const next of this.#calls) this.#tellAll(next.userId, next.call);
     this.#calls.length = 0;
     this.#telling = false;
+  }
+
+  /** Adds a node until the returned function is called. */
+  addNode(node: string, listener: (control: Control) => void): Unsubscribe {
+    return this.add(placeOf({ node }), nodeListener(listener));
+  }
+
+  /** Tells the nodes of a user, or one node. */
+  tellControl(target: ControlTarget, control: Control): void {
+    this.tell(placeOf(target), (listener) => listener.control(control));
   }
 
   /** Tells of a device's cursors, where they have moved at all. */

@@ -106,7 +106,7 @@ describe("lmdb", () => {
   it("tells of nothing, answers nothing and gives out nothing before it is on disk", async () => {
     const broker = await open({});
     const events: string[] = [];
-    const listener = { signal() {}, cursors() {}, interrupted() {}, entry: () => events.push("heard") };
+    const listener = { signal() {}, cursors() {}, control() {}, interrupted() {}, entry: () => events.push("heard") };
     await broker.subscribe("ana", listener);
     const publishing = broker.publish([draft("ana")]).then(() => events.push("answered"));
     while (events.length === 0) {

@@ -4,6 +4,8 @@ import type {
   Broker,
   CancelTimer,
   Clock,
+  Control,
+  ControlTarget,
   CursorMove,
   Draft,
   KeyUse,
@@ -138,6 +140,15 @@ class MemoryBroker implements Broker {
 
   signal(userId: string, signal: Signal): void {
     this.#listeners.tell(userId, (listener) => listener.signal(signal));
+  }
+
+  tell(target: ControlTarget, control: Control): void {
+    this.#listeners.tellControl(target, control);
+  }
+
+  async listen(node: string, listener: (control: Control) => void): Promise<Unsubscribe> {
+    this.#mustBeOpen();
+    return this.#listeners.addNode(node, listener);
   }
 
   async read(userId: string, after: number, limit: number): Promise<Page> {

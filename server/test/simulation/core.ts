@@ -1,6 +1,7 @@
 import type { memory } from "../../src/broker/memory.ts";
 import type { Delivery } from "../../src/delivery.ts";
 import type { SocketLink } from "../../src/link.ts";
+import type { LocalPresence } from "../../src/local-presence.ts";
 import type { PushLog } from "../../src/pushes.ts";
 import type { Receipts } from "../../src/receipts.ts";
 import type { Turns } from "../../src/turns.ts";
@@ -8,6 +9,7 @@ import type { Turns } from "../../src/turns.ts";
 /** What a run takes of the server: its sources, or a copy with a fault in it. */
 export interface Core {
   readonly Delivery: typeof Delivery;
+  readonly LocalPresence: typeof LocalPresence;
   readonly SocketLink: typeof SocketLink;
   readonly PushLog: typeof PushLog;
   readonly Receipts: typeof Receipts;
@@ -17,6 +19,7 @@ export interface Core {
 
 const FILES: Readonly<Record<keyof Core, string>> = {
   Delivery: "delivery.ts",
+  LocalPresence: "local-presence.ts",
   SocketLink: "link.ts",
   PushLog: "pushes.ts",
   Receipts: "receipts.ts",

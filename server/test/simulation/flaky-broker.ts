@@ -83,6 +83,12 @@ export class FlakyBroker implements Broker {
     this.#store.broker.signal(userId, signal);
   }
 
+  tell(): void {}
+
+  async listen(): Promise<Unsubscribe> {
+    return async () => {};
+  }
+
   read(userId: string, after: number, limit: number): Promise<Page> {
     return this.#later(() => this.#store.broker.read(userId, after, limit));
   }
@@ -105,6 +111,7 @@ export class FlakyBroker implements Broker {
       entry: (entry, epoch) => this.#hint(() => listener.entry(entry, epoch)),
       signal: (signal) => this.#isDead || listener.signal(signal),
       cursors: (moved) => this.#hint(() => listener.cursors(moved)),
+      control: (control) => this.#isDead || listener.control(control),
       interrupted: () => this.#isDead || listener.interrupted(),
     };
     const subscribed = this.#later(async () => {

@@ -102,9 +102,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "the position is read before the subscription is there",
     file: "delivery.ts",
-    text: "      await this.#subscribe(group);\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n",
+    text: "      const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);\n      if (!mayStay) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n",
     replacement:
-      "      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n      await this.#subscribe(group);\n",
+      "      if (!(await this.#attach(connection))) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n      await this.#subscribe(group);\n",
     family: "breaks",
   },
   {

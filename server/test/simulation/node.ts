@@ -58,18 +58,26 @@ export class Node {
       maxPayloadBytes: 1_000,
       pageMessages: 3,
       pingIntervalMs: 1_000,
-      maxConnectionsPerUser: 64,
+      presence: new run.core.LocalPresence({
+        clock: this.clock,
+        leaseMs: 15_000,
+        graceMs: 5_000,
+        maxLastSeen: 100,
+        maxConnections: 64,
+        takeover: "oldest",
+        onEvent: (event, userId) => {
+          if ((this.presence.get(userId) ?? "offline") === event) run.wrong(`${userId} is ${event} twice`);
+          this.presence.set(userId, event);
+        },
+        onError,
+      }),
       cursorIntervalMs: 200,
       maxWaitingCursors: 100,
       maxOwedUsers: 100,
       owedMs: 10 ** 12,
       inheritedMs: 60_000,
-      presenceGraceMs: 5_000,
-      maxLastSeen: 100,
-      onPresence: (event, userId) => {
-        if ((this.presence.get(userId) ?? "offline") === event) run.wrong(`${userId} is ${event} twice`);
-        this.presence.set(userId, event);
-      },
+      onControl: () => {},
+      onEvicted: () => {},
       onConnection: () => {},
       onMissed: () => {},
       onError,

@@ -80,6 +80,7 @@ export const questionRoutes = ({ users, maxPayloadBytes }: ApiOptions): readonly
       "USER_OFFLINE",
       "OVERLOADED",
       "SERVER_CLOSED",
+      "UNAVAILABLE",
       "NO_ANSWER",
     ],
   }).answeredBy(async ({ path, body }) => {

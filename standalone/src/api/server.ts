@@ -26,8 +26,8 @@ export const serverRoutes = ({ users, checkReady }: ApiOptions): readonly Route[
     path: "/v1/stats",
     id: "stats",
     summary: "See what the server counts",
-    answers: { 200: { description: "Counts of this process.", schema: stats } },
-    errors: [],
+    answers: { 200: { description: "Users and connections of all nodes, and what this one counts.", schema: stats } },
+    errors: ["SERVER_CLOSED", "UNAVAILABLE"],
   }).answeredBy(async () => ({ status: 200, body: await users.stats() })),
   route({
     method: "GET",

@@ -10,7 +10,9 @@ const connection = namedAnswer(
     device: z.string().meta({ description: "Clients without the SDK share the device `plain`." }),
     session: z.string().meta({ description: "The page or process; absent for clients without the SDK." }).optional(),
     connectedAt: time("When it connected"),
-    state: z.enum(["joining", "catching-up", "live", "closed"]),
+    state: z.enum(["joining", "catching-up", "live", "closed", "unknown"]).meta({
+      description: "`unknown`: it is at another node, which did not say in time.",
+    }),
     sent: count("The newest offset it was pushed."),
     confirmed: count("Everything up to here has arrived."),
   }),
@@ -39,7 +41,7 @@ export const userRoutes = ({ users }: ApiOptions): readonly Route[] => [
     description: "A user nobody has heard of is not an error: `online` is false and the lists are empty.",
     parameters: { id: userInPath },
     answers: { 200: { description: "Presence, and each connection.", schema: user } },
-    errors: ["INVALID_USER_ID"],
+    errors: ["INVALID_USER_ID", "SERVER_CLOSED", "UNAVAILABLE"],
   }).answeredBy(async ({ path: { id } }) => {
     const [{ online, devices, lastSeen }, connections] = await Promise.all([users.presence(id), users.connections(id)]);
     return {
@@ -75,6 +77,6 @@ export const userRoutes = ({ users }: ApiOptions): readonly Route[] => [
     description: "They are told `DISCONNECTED` and stay away until somebody connects again. It revokes no token.",
     parameters: { id: userInPath },
     answers: { 200: { description: "How many there were.", schema: closed } },
-    errors: ["INVALID_USER_ID"],
+    errors: ["INVALID_USER_ID", "SERVER_CLOSED", "UNAVAILABLE"],
   }).answeredBy(async ({ path: { id } }) => ({ status: 200, body: { userId: id, closed: await users.disconnect(id, {}) } })),
 ];

@@ -8,8 +8,6 @@ async function fill(broker: Broker): Promise<string> {
   return (await accept(broker, draft("ana"))).epoch;
 }
 
-const DAY_MS = 86_400_000;
-
 /** How far a device has come, and its user. */
 async function cursorsOf(broker: Broker, device: string) {
   const { devices, user } = await broker.position("ana");
@@ -103,8 +101,8 @@ export function cursorTests({ test, elapse }: Suite): void {
       const epoch = await fill(broker);
       await broker.advance("ana", "old", epoch, { delivered: 4, read: 3 });
       await broker.advance("ana", "phone", epoch, { delivered: 5 });
-      for (let days = 0; days < 4; days++) {
-        await elapse(DAY_MS);
+      for (let times = 0; times < 4; times++) {
+        await elapse(300);
         await broker.advance("ana", "phone", epoch, { delivered: 5 });
       }
       assert.deepEqual((await cursorsOf(broker, "old")).device, undefined);
@@ -113,7 +111,7 @@ export function cursorTests({ test, elapse }: Suite): void {
         user: { delivered: 5, read: 3 },
       });
     },
-    { deviceIdleMs: 3 * DAY_MS, retentionMs: 30 * DAY_MS },
+    { deviceIdleMs: 900 },
   );
 
   test("knows a device that a message was only for before it ever came, and forgets it first", async (broker) => {

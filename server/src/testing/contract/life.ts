@@ -11,18 +11,20 @@ export function lifeTests({ test, reopen }: Suite): void {
     await moving;
     assert.equal((await Promise.all(begun)).at(-1)?.offset, 1_001);
     await broker.close();
-    const listener = { entry() {}, signal() {}, cursors() {}, interrupted() {} };
+    const listener = { entry() {}, signal() {}, cursors() {}, control() {}, interrupted() {} };
     for (const late of [
       () => broker.publish([draft("ana")]),
       () => broker.read("ana", 0, 1),
       () => broker.advance("ana", "phone", epoch, { delivered: 1 }),
       () => broker.position("ana"),
       () => broker.subscribe("ana", listener),
+      () => broker.listen("n1", listener.control),
       () => broker.purge("ana"),
     ]) {
       await assert.rejects(late, hasCode("SERVER_CLOSED"));
     }
     broker.signal("ana", { text: '"late",null', bytes: 11 });
+    broker.tell({ userId: "ana" }, { head: {} });
   });
 
   if (!reopen) return;

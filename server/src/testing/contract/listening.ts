@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
-import type { Broker, CursorsMoved, Entry, MailboxListener, Signal } from "../../ports.ts";
+import type { Broker, Control, CursorsMoved, Entry, MailboxListener, Signal } from "../../ports.ts";
 import { accept, draft, readAll, type Suite, texts, until } from "./harness.ts";
 
 /** A listener that writes down what it hears. */
 function recorder() {
-  const heard = { entries: [] as Entry[], signals: [] as Signal[], cursors: [] as CursorsMoved[], interruptions: 0 };
+  const heard = {
+    entries: [] as Entry[],
+    signals: [] as Signal[],
+    cursors: [] as CursorsMoved[],
+    controls: [] as Control[],
+    interruptions: 0,
+  };
   const listener: MailboxListener = {
     entry: (entry) => heard.entries.push(entry),
     signal: (signal) => heard.signals.push(signal),
     cursors: (moved) => heard.cursors.push(moved),
+    control: (control) => heard.controls.push(control),
     interrupted: () => heard.interruptions++,
   };
   return { heard, listener };
@@ -69,7 +76,7 @@ export function listeningTests({ test }: Suite): void {
     const fails = () => {
       throw new Error("a listener must not throw, and this one does");
     };
-    await broker.subscribe("ana", { entry: fails, signal: fails, cursors: fails, interrupted: fails });
+    await broker.subscribe("ana", { entry: fails, signal: fails, cursors: fails, control: fails, interrupted: fails });
     await broker.subscribe("ana", listener);
     const { epoch } = await accept(broker, draft("ana"));
     broker.signal("ana", { text: '"typing",null', bytes: 13 });
@@ -88,6 +95,37 @@ export function listeningTests({ test }: Suite): void {
     assert.equal(heard.signals[0]?.from, "bo");
     assert.deepEqual([...(heard.signals[0]?.attachments?.[0] ?? [])], [7]);
     assert.equal((await broker.position("ana")).head.offset, 0);
+  });
+
+  test("tells controls to the nodes of a user or to one node, and to nobody else", async (broker) => {
+    const [ana, again, bo, node] = [recorder(), recorder(), recorder(), recorder()];
+    await broker.subscribe("ana", ana.listener);
+    await broker.subscribe("ana", again.listener);
+    await broker.subscribe("bo", bo.listener);
+    const heard: Control[] = [];
+    const unlisten = await broker.listen("n1", (control) => heard.push(control));
+    await broker.listen("ana", node.listener.control);
+    const question: Control = {
+      head: { kind: "ask", sockets: ["ä b", "c"], deep: { n: 1 } },
+      body: { text: '"confirm",{"_placeholder":true,"num":0}', bytes: 40, attachments: [new Uint8Array([7, 0, 255])] },
+    };
+    broker.tell({ userId: "ana" }, question);
+    broker.tell({ node: "n1" }, { head: { kind: "answer" } });
+    broker.tell({ node: "nobody" }, { head: { kind: "answer" } });
+    await until(() => ana.heard.controls.length + again.heard.controls.length + heard.length === 3, "all three arrive");
+    assert.deepEqual(heard, [{ head: { kind: "answer" } }]);
+    for (const { controls } of [ana.heard, again.heard]) {
+      assert.deepEqual(controls[0]?.head, question.head);
+      assert.equal(controls[0]?.body?.text, question.body?.text);
+      assert.deepEqual([...(controls[0]?.body?.attachments?.[0] ?? [])], [7, 0, 255]);
+    }
+    assert.equal((await broker.position("ana")).head.offset, 0);
+    await unlisten();
+    await unlisten();
+    broker.tell({ node: "n1" }, { head: { kind: "late" } });
+    broker.tell({ userId: "ana" }, { head: { kind: "last" } });
+    await until(() => ana.heard.controls.length === 2, "the last one arrives");
+    assert.deepEqual([heard.length, bo.heard.controls, node.heard.controls], [1, [], []]);
   });
 
   test("tells of cursors that moved, and of no others", async (broker) => {
@@ -141,6 +179,7 @@ export function listeningTests({ test }: Suite): void {
     await unsubscribe();
     await unsubscribe();
     await accept(broker, draft("ana"));
+    await until(() => gone.heard.entries.length === 1, "the entry arrives");
     await again();
     await accept(broker, draft("ana", { content: "later" }));
     await until(() => there.heard.entries.length === 2, "the other listener hears both");

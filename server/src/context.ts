@@ -1,0 +1,29 @@
+import type { Missed } from "@usercast/protocol";
+import type { Connection } from "./connection.ts";
+import type { HeartbeatOptions } from "./heartbeat.ts";
+import type { Broker, CursorMove } from "./ports.ts";
+import type { PushLog } from "./pushes.ts";
+import type { Turns } from "./turns.ts";
+
+/** What all connections of a server share. */
+export interface ConnectionContext extends HeartbeatOptions {
+  readonly broker: Broker;
+  readonly pushes: PushLog;
+  /** Pages that all connections together read in one turn of the loop. */
+  readonly turns: Turns;
+  readonly maxPayloadBytes: number;
+  readonly pageMessages: number;
+}
+
+/** What a connection tells its owner. */
+export interface ConnectionListener {
+  /**
+   * Everything up to `connection.confirmed` has reached the client, or is about to be pushed after it for the first time; or
+   * it has read something.
+   */
+  onMoved(connection: Connection, move: CursorMove): void;
+  onMissed(connection: Connection, missed: Missed): void;
+  onError(error: unknown): void;
+  /** Called once. */
+  onClosed(connection: Connection): void;
+}

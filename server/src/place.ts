@@ -1,0 +1,41 @@
+import type { Position } from "@usercast/protocol";
+import type { Entry, Page } from "./ports.ts";
+import { contradicts } from "./resume.ts";
+
+/**
+ * The newest place of its mailbox that a connection has passed. A store may lose its newest part and go on: then other messages
+ * come under offsets that were given before, in the same epoch. Times of acceptance tell, because they rise with the offsets.
+ */
+export class Place {
+  /** Nothing where its time is not known. */
+  #position: Position | undefined;
+
+  /** Begins at `offset`, which is a place in the log as it stands. */
+  begin(offset: number, known: Position): void {
+    this.#position = offset === known.offset ? known : undefined;
+  }
+
+  pass({ offset, at }: Entry): void {
+    if (this.#position !== undefined && offset <= this.#position.offset) return;
+    this.#position = { epoch: "", offset, at };
+  }
+
+  /** Whether an entry cannot be of the same log. */
+  isContradictedBy({ offset, at }: Entry): boolean {
+    const passed = this.#position;
+    return passed !== undefined && Math.sign(offset - passed.offset) !== Math.sign(at - passed.at);
+  }
+
+  /** After which offset a read begins that shows whether the place still is one; `sent` where that cannot be told. */
+  get before(): number | undefined {
+    return this.#position === undefined || this.#position.offset === 0 ? undefined : this.#position.offset - 1;
+  }
+
+  /** Whether a page is of a log that went back behind `sent`, or has grown since then again; read after `before` if `isWhole`. */
+  isLostIn(page: Page, sent: number, isWhole: boolean): boolean {
+    if (page.head.offset < sent) return true;
+    const [first] = page.entries;
+    if (first !== undefined && this.isContradictedBy(first)) return true;
+    return isWhole && this.#position !== undefined && contradicts(this.#position, page);
+  }
+}
