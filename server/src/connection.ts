@@ -218,7 +218,8 @@ export class Connection implements LinkListener {
    */
   read(offset: unknown): void {
     if (this.#state === "joining" || !isOffset(offset)) throw new UsercastError("INVALID_ACK");
-    if (this.#state !== "closed") this.#listener.onMoved(this, { read: offset, unshown: !this.info.readReceipts });
+    const move = this.#place.attest({ read: offset, unshown: !this.info.readReceipts });
+    if (this.#state !== "closed") this.#listener.onMoved(this, move);
   }
 
   /** Ends the connection, saying why. */
@@ -290,7 +291,7 @@ export class Connection implements LinkListener {
     const [below, above] = split(this.#passed, this.#confirmed);
     this.#passed = above;
     this.#deviceKnown = true;
-    this.#listener.onMoved(this, { delivered: this.#confirmed, ...named(below) });
+    this.#listener.onMoved(this, this.#place.attest({ delivered: this.#confirmed, ...named(below) }));
   }
 
   #tellRead(): void {

@@ -23,6 +23,12 @@ const MAX_DOUBLINGS = 16;
 
 const furthest = (a: number | undefined, b: number | undefined): number => Math.max(a ?? 0, b ?? 0);
 
+/** Of two messages that were given, the one that tells more. */
+function newest(first: CursorMove["witness"], second: CursorMove["witness"]): Pick<CursorMove, "witness"> {
+  const witness = (first?.offset ?? 0) > (second?.offset ?? 0) ? first : second;
+  return witness === undefined ? {} : { witness };
+}
+
 /** Two moves of one cursor as one. What was read in either without being shown is not shown. */
 function together(first: CursorMove, second: CursorMove): CursorMove {
   const reads = first.read !== undefined || second.read !== undefined;
@@ -30,6 +36,7 @@ function together(first: CursorMove, second: CursorMove): CursorMove {
   return {
     ...(delivers && { delivered: furthest(first.delivered, second.delivered) }),
     ...named(passedTogether(first, second)),
+    ...newest(first.witness, second.witness),
     ...(reads && { read: furthest(first.read, second.read), unshown: first.unshown === true || second.unshown === true }),
     transient: first.transient === true && second.transient === true,
   };

@@ -109,7 +109,7 @@ export class UserConnections implements MailboxListener {
     this.#reached = Math.max(this.#reached, Math.min(cursor, this.#inherited ?? NOTHING_OWED));
     const [below, above] = split(together(this.#passed, move), this.#reached);
     this.#passed = above;
-    return { delivered: this.#reached, ...named(below) };
+    return { delivered: this.#reached, ...named(below), ...(move.witness && { witness: move.witness }) };
   }
 
   entry(entry: Entry, epoch: string): void {

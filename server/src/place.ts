@@ -1,5 +1,5 @@
 import type { Position } from "@usercast/protocol";
-import type { Entry, Page } from "./ports.ts";
+import type { CursorMove, Entry, Page } from "./ports.ts";
 import { contradicts } from "./resume.ts";
 
 /**
@@ -18,6 +18,12 @@ export class Place {
   pass({ offset, at }: Entry): void {
     if (this.#position !== undefined && offset <= this.#position.offset) return;
     this.#position = { epoch: "", offset, at };
+  }
+
+  /** The move with a message that was given, to tell the log by: a log that came in the place of that one must not be moved in. */
+  attest(move: CursorMove): CursorMove {
+    const { offset = 0, at = 0 } = this.#position ?? {};
+    return offset === 0 ? move : { ...move, witness: { offset, at } };
   }
 
   /** Whether an entry cannot be of the same log. */

@@ -139,6 +139,8 @@ export interface UserCursors extends Cursors {
 
 /** How far a device has come since it last said so. */
 export interface CursorMove extends Partial<Cursors> {
+  /** A message it was given, by which a log that is gone is told from the one that came in its place. */
+  readonly witness?: { readonly offset: number; readonly at: number };
   /** Where a device began that is not known yet; without it, nobody knows what of the way it was given. */
   readonly began?: number;
   /** What it was told as missed below `delivered`, in order. */
@@ -233,7 +235,7 @@ export interface Broker {
 
   /**
    * Moves a device's cursors forward and the user's furthest with them. MUST ignore what goes backwards, cap what goes
-   * past the head, and do nothing when `epoch` is not the mailbox's. The number of devices per user is bounded: those with a
+   * past the head, and do nothing when `epoch` is not the mailbox's, or the log speaks against the move's witness. The number of devices per user is bounded: those with a
    * transient id are forgotten first, then the one last seen longest ago; so is who was not seen for long.
    */
   advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void>;

@@ -27,6 +27,7 @@ import type { BrokerOptions } from "./options.ts";
 import { fillPage } from "./page.ts";
 import { RecentPublishes } from "./recent.ts";
 import { resolveRetention } from "./retention.ts";
+import { isOfThisLog } from "./witness.ts";
 
 /** What the LMDB broker can be told. */
 export interface LmdbOptions extends BrokerOptions {
@@ -163,6 +164,8 @@ class LmdbBroker implements Broker {
     this.#mustBeOpen();
     const { head } = this.#stateOf(userId);
     if (head.offset === 0 || head.epoch !== epoch) return;
+    // The log of one process cannot go back under it, so this needs no second look in the transaction.
+    if (!isOfThisLog(move, head, (offset) => this.#tables.entries.get([userId, offset])?.at)) return;
     // Cursors only rise, so what moves nothing now moves nothing later: repetitions never reach the disk.
     const place = { head: head.offset, now: this.#clock.now() };
     if (!this.#cursorsOf(userId).advance(device, move, place, this.#store.retention)) return;

@@ -26,6 +26,7 @@ import { fillPage } from "./page.ts";
 import { RecentPublishes } from "./recent.ts";
 import { failed } from "./results.ts";
 import { type Retention, resolveRetention } from "./retention.ts";
+import { isOfThisLog } from "./witness.ts";
 
 /** What the memory broker can be told. */
 export interface MemoryOptions extends BrokerOptions {
@@ -166,7 +167,7 @@ class MemoryBroker implements Broker {
   async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
     this.#mustBeOpen();
     const mailbox = this.#mailboxes.get(userId);
-    if (mailbox?.head.epoch !== epoch) return;
+    if (mailbox?.head.epoch !== epoch || !isOfThisLog(move, mailbox.head, (offset) => mailbox.atOf(offset))) return;
     const place = { head: mailbox.head.offset, now: this.#clock.now() };
     const moved = mailbox.cursors.advance(device, move, place, this.#retention);
     if (moved) this.#listeners.tellCursors(userId, { ...moved, epoch });

@@ -40,6 +40,7 @@ import {
 import { Subscriber } from "./redis/subscriber.ts";
 import { Watch } from "./redis/watch.ts";
 import { keyScope } from "./results.ts";
+import { isOfThisLog } from "./witness.ts";
 
 export type { RedisOptions } from "./redis/options.ts";
 
@@ -209,10 +210,11 @@ class RedisBroker implements Broker {
 
   async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
     this.#mustBeOpen();
-    const { mailbox, devices, channel } = this.#keysOf(userId);
+    const { mailbox, devices, log, channel } = this.#keysOf(userId);
+    const { offset = "", at = "" } = move.witness ?? {};
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const { now, head, cursors, moves } = await this.#stateOf(userId);
-      if (head.offset === 0 || head.epoch !== epoch) return;
+      if (head.offset === 0 || head.epoch !== epoch || !isOfThisLog(move, head, () => undefined)) return;
       const before = new Set([...cursors.all].map(([name]) => name));
       const moved = cursors.advance(device, move, { head: head.offset, now }, this.#options.retention);
       if (moved === undefined) return;
@@ -223,11 +225,11 @@ class RedisBroker implements Broker {
       const isNews = to.delivered > from.delivered || to.read > from.read;
       const { delivered, read } = cursors.user;
       const told = isNews ? writeMove({ ...moved, epoch }) : "";
-      const user = [delivered, read, writePassed(cursors.user)];
+      const user = [delivered, read, writePassed(cursors.user), offset, at];
       const forgotten = [...before].filter((name) => !after.has(name));
       const row = writeDevice(own, Number(moves) + 1);
       const args = [epoch, moves, this.#lifeMs, this.#command, channel, told, ...user, device, row, ...forgotten];
-      if (Number(await this.#connections.line.run("advance", [mailbox, devices], args)) === 1) return;
+      if (Number(await this.#connections.line.run("advance", [mailbox, devices, log], args)) === 1) return;
     }
     throw new UsercastError("UNAVAILABLE", "The cursor was moved by others too often.");
   }

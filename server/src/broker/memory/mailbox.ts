@@ -112,6 +112,12 @@ export class Mailbox {
     }
   }
 
+  /** When the message at an offset was accepted, where it is kept. */
+  atOf(offset: number): number | undefined {
+    const entry = this.#log.at(this.#indexAfter(offset - 1));
+    return entry?.offset === offset ? entry.at : undefined;
+  }
+
   #isOver(messages: number, bytes: number): boolean {
     return messages > this.#retention.maxMailboxMessages || bytes > this.#retention.maxMailboxBytes;
   }

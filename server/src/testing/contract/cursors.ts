@@ -54,6 +54,23 @@ export function cursorTests({ test, elapse }: Suite): void {
     );
   });
 
+  test("refuses a move of a log that is gone, by a message that its device was given", async (broker) => {
+    const epoch = await fill(broker);
+    const { at } = await accept(broker, draft("ana"));
+    await broker.advance("ana", "phone", epoch, { delivered: 2, witness: { offset: 6, at } });
+    for (const witness of [
+      { offset: 6, at: at - 1 },
+      { offset: 3, at },
+      { offset: 7, at: at + 1 },
+    ]) {
+      await broker.advance("ana", "phone", epoch, { delivered: 6, read: 6, witness });
+    }
+    assert.deepEqual(await cursorsOf(broker, "phone"), {
+      device: { delivered: 2, read: 0 },
+      user: { delivered: 2, read: 0 },
+    });
+  });
+
   test("remembers a device that has confirmed nothing yet", async (broker) => {
     const epoch = await fill(broker);
     await broker.advance("ana", "phone", epoch, { delivered: 0 });
