@@ -1,13 +1,14 @@
 import type { ServerConfig } from "./config.ts";
+import { describeStore } from "./store.ts";
 
 /** What a person at the terminal needs to know about the server that just started; its first line holds the address. */
 export function banner(config: ServerConfig, port: number, version: string): string {
   const lines = config.mode === "development" ? developmentLines(port) : productionLines(config.userToUser);
   const host = config.mode === "development" ? "localhost" : (config.host ?? "0.0.0.0");
   const address = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  return [`Usercast ${version} listens on ${address} (${config.mode})`, ...lines, `Mailboxes are in ${config.dataDir}.`, ""].join(
-    "\n",
-  );
+  const workers = config.mode === "production" && config.workers > 1 ? `, ${config.workers} workers` : "";
+  const first = `Usercast ${version} listens on ${address} (${config.mode}${workers})`;
+  return [first, ...lines, `Mailboxes are in ${describeStore(config.store)}.`, ""].join("\n");
 }
 
 const developmentLines = (port: number): readonly string[] => [

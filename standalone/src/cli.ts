@@ -3,13 +3,14 @@ import { Command } from "commander";
 import { banner } from "./banner.ts";
 import { developmentConfig, productionConfig, type ServerConfig, tokenConfig } from "./config.ts";
 import { StartError } from "./listen.ts";
-import { createLog } from "./log.ts";
-import { startServer } from "./server.ts";
+import { createLog, type Logger } from "./log.ts";
+import { type RunningServer, startServer } from "./server.ts";
 import { type Command as CommandName, flagNameOf, SETTING_NAMES, SETTINGS } from "./settings.ts";
 import { stopOnSignal } from "./signals.ts";
 import type { Sources } from "./sources.ts";
 import { createToken } from "./token.ts";
 import { VERSION } from "./version.ts";
+import { ownWorker, report, startWorkers } from "./workers.ts";
 
 /** Runs the command line. What goes wrong is one sentence on standard error and exit code 1. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -17,8 +18,15 @@ export async function main(argv: readonly string[]): Promise<void> {
     await createProgram().parseAsync(argv);
   } catch (error) {
     const expected = error instanceof UsercastError || error instanceof StartError;
-    process.stderr.write(`usercast: ${expected ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    const message = (expected ? error.message : error instanceof Error ? error.stack : undefined) ?? String(error);
     process.exitCode = 1;
+    if (ownWorker() === undefined) {
+      process.stderr.write(`usercast: ${message}\n`);
+      return;
+    }
+    await report({ state: "failed", message, isTemporary: UsercastError.from(error).code === "UNAVAILABLE" });
+    // Its channel would keep it alive.
+    process.exit();
   }
 }
 
@@ -52,7 +60,7 @@ const sourcesOf = (flags: Flags): Sources => ({ flags, env: process.env });
 const SOURCES_HELP = `
 Every setting can also be given in the environment (--max-payload-bytes is USERCAST_MAX_PAYLOAD_BYTES) and in a YAML file
 (maxPayloadBytes). Flags come first, then the environment, then the file. Secrets have no flags: give them as
-USERCAST_JWT_SECRET and USERCAST_API_KEYS, or in files.
+USERCAST_JWT_SECRET, USERCAST_API_KEYS and USERCAST_REDIS_PASSWORD, or in files.
 `;
 
 /** A command with a flag for each of its settings. */
@@ -68,12 +76,38 @@ function command(program: Command, name: CommandName, isDefault = false): Comman
 }
 
 async function run(config: ServerConfig): Promise<void> {
-  const log = createLog(config.logLevel);
-  const server = await startServer(config, log);
-  stopOnSignal(server, config.closeTimeoutMs, log);
-  process.stdout.write(banner(config, server.port, VERSION));
-  log.info({ mode: config.mode, port: server.port }, "listening");
+  const worker = ownWorker();
+  const log = createLog(config.logLevel, worker?.id);
+  if (worker !== undefined) {
+    const { port } = await serve(config, log);
+    await report({ state: "listening", port });
+    log.info({ port }, "listening");
+    return;
+  }
+  const { port } = await (config.mode === "production" && config.workers > 1
+    ? serveByWorkers(config, config.workers, log)
+    : serve(config, log));
+  process.stdout.write(banner(config, port, VERSION));
+  log.info({ mode: config.mode, port }, "listening");
   if (config.mode === "development" && config.ignored.length > 0) {
     log.warn(`Development mode does without ${config.ignored.join(", ")}: that is for "usercast serve".`);
   }
+}
+
+async function serve(config: ServerConfig, log: Logger): Promise<RunningServer> {
+  const server = await startServer(config, log);
+  stopOnSignal(server, config.closeTimeoutMs, log);
+  return server;
+}
+
+/** Workers keep to their bound by themselves; whoever has not ended a little later hangs. */
+const WORKER_MARGIN_MS = 1_000;
+
+async function serveByWorkers({ closeTimeoutMs }: ServerConfig, count: number, log: Logger): Promise<RunningServer> {
+  const server = await startWorkers({ count, log, onGivenUp: () => process.exit(1) });
+  stopOnSignal(server, closeTimeoutMs + WORKER_MARGIN_MS, log);
+  log.warn(
+    'With several workers clients must begin with WebSocket (transports: ["websocket"]): the requests of one that polls would reach different workers.',
+  );
+  return server;
 }

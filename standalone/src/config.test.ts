@@ -26,7 +26,7 @@ describe("where settings come from", () => {
     expect(dev()).toMatchObject({
       mode: "development",
       port: 3_000,
-      dataDir: resolve("data"),
+      store: { kind: "folder", dataDir: resolve("data") },
       engineIo3: true,
       userToUser: true,
     });
@@ -40,7 +40,7 @@ describe("where settings come from", () => {
     expect(dev({ config, port: "4" }, { PORT: "2", USERCAST_PORT: "3" })).toMatchObject({
       port: 4,
       maxPayloadBytes: 2_048,
-      limits: { retentionMs: 1_000 },
+      storeLimits: { retentionMs: 1_000 },
     });
   });
 
@@ -48,9 +48,9 @@ describe("where settings come from", () => {
     const config = file("whenFull: reject\nmaxBatchBytes: 4096");
     expect(dev({ config }, { USERCAST_DEVICE_IDLE_MS: "1000" })).toMatchObject({
       maxBatchBytes: 4_096,
-      limits: { whenFull: "reject", deviceIdleMs: 1_000 },
+      storeLimits: { whenFull: "reject", deviceIdleMs: 1_000 },
     });
-    expect(dev({ whenFull: "drop-oldest" }).limits).toEqual({ whenFull: "drop-oldest" });
+    expect(dev({ whenFull: "drop-oldest" }).storeLimits).toEqual({ whenFull: "drop-oldest" });
     expect(dev().maxBatchBytes).toBe(16_777_216);
   });
 
@@ -64,7 +64,8 @@ describe("where settings come from", () => {
   });
 
   test("limits that were not given are left to the library", () => {
-    expect(Object.keys(dev().limits)).toEqual([]);
+    expect(dev()).toMatchObject({ userLimits: {}, storeLimits: {} });
+    expect(Object.keys({ ...dev().userLimits, ...dev().storeLimits })).toEqual([]);
   });
 });
 
@@ -145,10 +146,31 @@ describe("production", () => {
     expect(() => serve(flags, variables)).toThrow(message);
   });
 
-  test("never quotes a secret", () => {
-    expect(() => serve({}, { USERCAST_JWT_SECRET: "hush", USERCAST_API_KEYS: "shop:hush" })).toThrow(
-      expect.objectContaining({ message: expect.not.stringContaining("hush") }),
-    );
+  test.each([
+    { USERCAST_JWT_SECRET: "hush", USERCAST_API_KEYS: "shop:hush" },
+    { USERCAST_REDIS_URL: "http://:hush@a" },
+    { USERCAST_REDIS_URL: "redis://:hush@a", USERCAST_REDIS_PASSWORD: "hush" },
+  ])("never quotes a secret (%#)", (variables) => {
+    expect(() => serve({}, variables)).toThrow(expect.objectContaining({ message: expect.not.stringContaining("hush") }));
+  });
+});
+
+describe("workers", () => {
+  const redisUrl = "redis://redis:6379";
+
+  test("there is one, who takes any client, unless more are asked for", () => {
+    expect(serve()).toMatchObject({ workers: 1, transports: ["polling", "websocket"] });
+    expect(serve({ workers: "4", redisUrl })).toMatchObject({ workers: 4, transports: ["websocket"] });
+    expect(serve({ transports: "websocket" }).transports).toEqual(["websocket"]);
+  });
+
+  test.each([
+    ["several on a folder", { workers: "2" }, "several workers need a store that they can share"],
+    ["several for clients that poll", { workers: "2", redisUrl, transports: "polling,websocket" }, "transports is websocket"],
+    ["none", { workers: "0" }, "--workers: "],
+    ["a transport nobody knows", { transports: "smoke" }, "--transports: "],
+  ])("refuses %s", (_, flags, message) => {
+    expect(() => serve(flags)).toThrow(message);
   });
 });
 

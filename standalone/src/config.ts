@@ -1,8 +1,8 @@
-import { resolve } from "node:path";
 import { UsercastError } from "@usercast/protocol";
 import { ApiKeys } from "./keys.ts";
 import type { SettingName, Settings } from "./settings.ts";
-import { gather, readText, refuse, type Sources } from "./sources.ts";
+import { defined, gather, readText, refuse, type Sources } from "./sources.ts";
+import { type StoreConfig, storeOf } from "./store-config.ts";
 
 /** How tokens are verified, in the words of the library's `jwt()`: by a secret, a public key or a key set. */
 export interface IdentitySettings {
@@ -14,9 +14,9 @@ export interface IdentitySettings {
   readonly userIdClaim?: string;
 }
 
-const LIMITS = [
-  "maxConnectionsPerUser",
-  "presenceGraceMs",
+const USER_LIMITS = ["maxConnectionsPerUser", "takeover", "leaseMs", "presenceGraceMs"] as const satisfies readonly SettingName[];
+
+const STORE_LIMITS = [
   "retentionMs",
   "maxMailboxMessages",
   "maxMailboxBytes",
@@ -28,17 +28,26 @@ const LIMITS = [
   "maxIdempotencyKeys",
 ] as const satisfies readonly SettingName[];
 
-/** Limits of the library and its store, as far as they were given; the defaults are theirs. */
-export type Limits = { readonly [Name in (typeof LIMITS)[number]]?: Exclude<Settings[Name], undefined> };
+type Limits<Name extends SettingName> = { readonly [Each in Name]?: Exclude<Settings[Each], undefined> };
+
+/** Limits of the library, as far as they were given; the defaults are its own. */
+export type UserLimits = Limits<(typeof USER_LIMITS)[number]>;
+
+/** Limits of the store, likewise. */
+export type StoreLimits = Limits<(typeof STORE_LIMITS)[number]>;
+
+/** How a client of Socket.IO may be connected. */
+export type Transport = "polling" | "websocket";
 
 interface CommonConfig {
   readonly port: number;
-  readonly dataDir: string;
+  readonly store: StoreConfig;
   readonly logLevel: string;
   readonly closeTimeoutMs: number;
   readonly maxPayloadBytes: number;
   readonly maxBatchBytes: number;
-  readonly limits: Limits;
+  readonly userLimits: UserLimits;
+  readonly storeLimits: StoreLimits;
   readonly engineIo3: boolean;
   readonly userToUser: boolean;
 }
@@ -56,6 +65,9 @@ export interface ProductionConfig extends CommonConfig {
   /** The address to listen on; every address where it is missing. */
   readonly host: string | undefined;
   readonly origins: readonly string[];
+  /** Processes that share the port. */
+  readonly workers: number;
+  readonly transports: readonly Transport[];
   readonly registerTimeoutMs: number;
   readonly identity: IdentitySettings;
   readonly apiKeys: ApiKeys;
@@ -72,12 +84,16 @@ const MIN_SECRET_BYTES = 32;
  */
 export function developmentConfig(sources: Sources): DevelopmentConfig {
   const { settings, ignored } = gather("dev", sources);
+  const problems: string[] = [];
   if (sources.env["NODE_ENV"] === "production") {
     refuse(['Development mode believes every client, so it does not run under NODE_ENV=production; use "usercast serve".']);
   }
+  const store = storeOf(settings, sources, problems);
+  if (store === undefined) return refuse(problems);
   return {
     mode: "development",
     ...common(settings),
+    store,
     logLevel: settings.logLevel ?? "warn",
     engineIo3: true,
     userToUser: true,
@@ -94,12 +110,25 @@ export function productionConfig(sources: Sources): ProductionConfig {
   const problems: string[] = [];
   const identity = identityOf(settings, problems);
   const apiKeys = apiKeysOf(settings, problems);
-  if (identity === undefined || apiKeys === undefined || problems.length > 0) return refuse(problems);
+  const store = storeOf(settings, sources, problems);
+  const workers = settings.workers ?? 1;
+  if (workers > 1 && store?.kind === "folder") {
+    problems.push("several workers need a store that they can share: set redisUrl, redisSentinels or redisCluster");
+  }
+  if (workers > 1 && settings.transports?.includes("polling")) {
+    problems.push(
+      "the requests of a client that polls would reach different workers: with several, transports is websocket alone",
+    );
+  }
+  if (identity === undefined || apiKeys === undefined || store === undefined || problems.length > 0) return refuse(problems);
   return {
     mode: "production",
     ...common(settings),
+    store,
     host: settings.host,
     origins: settings.origins ?? [],
+    workers,
+    transports: settings.transports ?? (workers > 1 ? ["websocket"] : ["polling", "websocket"]),
     registerTimeoutMs: settings.registerTimeoutMs ?? 10_000,
     identity,
     apiKeys,
@@ -121,19 +150,22 @@ export function tokenConfig(sources: Sources): IdentitySettings & { readonly sec
   return { ...identity, secret: identity.secret };
 }
 
-function common(settings: Settings): CommonConfig {
+function common(settings: Settings): Omit<CommonConfig, "store"> {
   return {
     port: settings.port ?? 3_000,
-    dataDir: resolve(settings.data ?? "data"),
     logLevel: settings.logLevel ?? "info",
     closeTimeoutMs: settings.closeTimeoutMs ?? 10_000,
     maxPayloadBytes: settings.maxPayloadBytes ?? 65_536,
     maxBatchBytes: settings.maxBatchBytes ?? 16_777_216,
-    limits: defined(Object.fromEntries(LIMITS.map((name) => [name, settings[name]]))),
+    userLimits: limitsOf(settings, USER_LIMITS),
+    storeLimits: limitsOf(settings, STORE_LIMITS),
     engineIo3: settings.engineIo3 ?? false,
     userToUser: settings.userToUser ?? false,
   };
 }
+
+const limitsOf = <Name extends SettingName>(settings: Settings, names: readonly Name[]): Limits<Name> =>
+  defined(Object.fromEntries(names.map((name) => [name, settings[name]]))) as Limits<Name>;
 
 function identityOf(settings: Settings, problems: string[]): IdentitySettings | undefined {
   const ways = (["jwtSecret", "jwtSecretFile", "jwtPublicKeyFile", "jwtJwksUrl"] as const).filter((name) => settings[name]);
@@ -160,13 +192,6 @@ function identityOf(settings: Settings, problems: string[]): IdentitySettings | 
     audience: settings.jwtAudience,
     userIdClaim: settings.jwtUserIdClaim,
   });
-}
-
-type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
-
-/** `values` without what is undefined: the library takes an option that is there as meant. */
-function defined<T extends object>(values: T): Defined<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
 }
 
 function apiKeysOf(settings: Settings, problems: string[]): ApiKeys | undefined {

@@ -3,7 +3,6 @@ import type { Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { REGISTER_EVENT } from "@usercast/protocol";
 import { type Broker, jwt, type UsercastOptions, usercast } from "@usercast/server";
-import { lmdb } from "@usercast/server/lmdb";
 import { Server } from "socket.io";
 import { createApp } from "./app.ts";
 import type { ServerConfig } from "./config.ts";
@@ -12,6 +11,7 @@ import { listenOn, listenOnLoopback } from "./listen.ts";
 import { type Logger, printable } from "./log.ts";
 import { PAGES_DIR } from "./pages.ts";
 import { loopbackPolicy, originsPolicy, type Policy } from "./policy.ts";
+import { openStore } from "./store.ts";
 
 /** A server that listens. */
 export interface RunningServer {
@@ -44,8 +44,7 @@ const packetLimitOf = (maxPayloadBytes: number): number => 2 * maxPayloadBytes +
  * @throws UsercastError of the store or the options; StartError when the server cannot listen
  */
 export async function startServer(config: ServerConfig, log: Logger, pagesDir: string = PAGES_DIR): Promise<RunningServer> {
-  const { maxConnectionsPerUser, presenceGraceMs, ...retention } = config.limits;
-  const broker = await lmdb({ path: config.dataDir, warn: (message) => log.warn(message), ...retention });
+  const broker = await openStore(config.store, config.storeLimits, log);
   try {
     return await startWithBroker(config, log, pagesDir, broker);
   } catch (error) {
@@ -63,6 +62,7 @@ async function startWithBroker(config: ServerConfig, log: Logger, pagesDir: stri
   const sockets = trackSockets(http);
   const io = new Server(http, {
     allowEIO3: config.engineIo3,
+    ...(config.mode === "production" && { transports: [...config.transports] }),
     cors: { origin: (origin, allow) => allow(null, origin !== undefined && policy.allowsOrigin(origin)) },
     maxHttpBufferSize: packetLimitOf(config.maxPayloadBytes),
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -127,7 +127,6 @@ async function finishAnswers(http: HttpServer, closed: Promise<void>): Promise<v
 }
 
 function libraryOptions(config: ServerConfig, log: Logger): UsercastOptions {
-  const { maxConnectionsPerUser, presenceGraceMs } = config.limits;
   return {
     ...(config.mode === "development"
       ? { trustClients: true }
@@ -135,8 +134,7 @@ function libraryOptions(config: ServerConfig, log: Logger): UsercastOptions {
     registerEvent: REGISTER_EVENT,
     ...(config.userToUser && { authorize: () => ({ receipts: true }) }),
     maxPayloadBytes: config.maxPayloadBytes,
-    ...(maxConnectionsPerUser !== undefined && { maxConnectionsPerUser }),
-    ...(presenceGraceMs !== undefined && { presenceGraceMs }),
+    ...config.userLimits,
     logger: { warn: (message) => log.warn(message), error: (message, err) => log.error({ err }, message) },
   };
 }

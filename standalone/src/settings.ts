@@ -8,6 +8,11 @@ const text = z.string().min(1);
 const count = whole(1, 1_000_000_000);
 const durationMs = whole(1, 365 * 86_400_000);
 
+const REDIS_ADDRESS = 'must be an address such as "redis://localhost:6379", or with rediss:// for TLS';
+const redisAddress = z.url({ protocol: /^rediss?$/, message: REDIS_ADDRESS });
+/** A name or number and a port: `redis-1:6379`, `[::1]:6379`. */
+const place = z.string().regex(/^(?:[^\s:/@[\]]+|\[[0-9a-f:.]+\]):\d{1,5}$/i, 'must be a host and a port such as "redis-1:6379"');
+
 const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@]+$/i;
 const origin = z
   .string()
@@ -19,6 +24,21 @@ export const settingsSchema = z
     port: whole(0, 65_535),
     host: text,
     data: text,
+    redisUrl: redisAddress,
+    redisUrlFile: text,
+    redisSentinels: z.array(place).min(1),
+    redisSentinelName: text,
+    redisSentinelPassword: text,
+    redisCluster: z.array(place).min(1),
+    redisTls: z.boolean(),
+    redisUsername: text,
+    redisPassword: text,
+    redisPasswordFile: text,
+    redisPrefix: z.string().regex(/^[^{}]+$/, "must be text without braces"),
+    redisDurability: z.enum(["aof", "relaxed"]),
+    redisReplicas: whole(0, 100),
+    workers: whole(1, 1_024),
+    transports: z.array(z.enum(["polling", "websocket"])).min(1),
     origins: z.array(origin),
     userToUser: z.boolean(),
     engineIo3: z.boolean(),
@@ -28,6 +48,8 @@ export const settingsSchema = z
     maxPayloadBytes: whole(1_024, 16_777_216),
     maxBatchBytes: whole(1_024, 268_435_456),
     maxConnectionsPerUser: count,
+    takeover: z.enum(["oldest", "reject"]),
+    leaseMs: whole(1_000, 3_600_000),
     presenceGraceMs: whole(0, 3_600_000),
     retentionMs: durationMs,
     maxMailboxMessages: count,
@@ -81,6 +103,64 @@ export const SETTINGS: Readonly<Record<SettingName, SettingInfo>> = {
   port: number(server, "port to listen on; 0 takes a free one (default: 3000)"),
   host: { kind: "text", commands: production, placeholder: "ADDRESS", help: "address to listen on (default: every address)" },
   data: { kind: "text", commands: server, placeholder: "DIR", help: "folder of the mailboxes (default: ./data)" },
+  redisUrl: {
+    kind: "text",
+    commands: server,
+    placeholder: "URL",
+    help: "keep the mailboxes in this Redis instead, for several servers: redis://HOST:PORT or rediss://HOST:PORT, here without a password",
+  },
+  redisUrlFile: {
+    kind: "text",
+    commands: server,
+    placeholder: "FILE",
+    help: "file with that address, which may have a password",
+  },
+  redisSentinels: {
+    kind: "list",
+    commands: server,
+    placeholder: "LIST",
+    help: "Sentinels that know the Redis to use, HOST:PORT, separated by commas",
+  },
+  redisSentinelName: {
+    kind: "text",
+    commands: server,
+    placeholder: "NAME",
+    help: "what the Sentinels call that Redis (default: mymaster)",
+  },
+  redisSentinelPassword: { kind: "text", commands: server, help: "password of the Sentinels themselves" },
+  redisCluster: {
+    kind: "list",
+    commands: server,
+    placeholder: "LIST",
+    help: "some nodes of the Redis Cluster to use, HOST:PORT, separated by commas",
+  },
+  redisTls: { kind: "switch", commands: server, help: "speak TLS with Sentinels and cluster (default: off)" },
+  redisUsername: { kind: "text", commands: server, placeholder: "NAME", help: "user of Redis (default: Redis' own)" },
+  redisPassword: { kind: "text", commands: server, help: "password of Redis" },
+  redisPasswordFile: { kind: "text", commands: server, placeholder: "FILE", help: "file with the password of Redis" },
+  redisPrefix: {
+    kind: "text",
+    commands: server,
+    placeholder: "TEXT",
+    help: "what every key in Redis begins with (default: usercast:)",
+  },
+  redisDurability: {
+    kind: "text",
+    commands: server,
+    placeholder: "WHAT",
+    help: "aof refuses a Redis without an append-only file, relaxed takes it and what it may lose (default: aof)",
+  },
+  redisReplicas: number(server, "replicas of Redis that must have a message before it counts as accepted (default: 0)"),
+  workers: number(
+    production,
+    "processes behind the one port, for several cores; needs Redis, and clients that begin with WebSocket (default: 1)",
+  ),
+  transports: {
+    kind: "list",
+    commands: production,
+    placeholder: "LIST",
+    help: "how clients may connect: polling, websocket (default: both; with several workers websocket)",
+  },
   origins: {
     kind: "list",
     commands: production,
@@ -100,6 +180,13 @@ export const SETTINGS: Readonly<Record<SettingName, SettingInfo>> = {
   maxPayloadBytes: number(server, "bytes of one message (default: 65536)"),
   maxBatchBytes: number(server, "bytes of the body of a batch over HTTP (default: 16777216)"),
   maxConnectionsPerUser: number(server, "connections of one user (default: 64)"),
+  takeover: {
+    kind: "text",
+    commands: server,
+    placeholder: "POLICY",
+    help: "who gives way at that limit: the oldest connection, or reject the new one (default: oldest)",
+  },
+  leaseMs: number(server, "with Redis: after this silence a server counts as dead, and its users as gone (default: 15000)"),
   presenceGraceMs: number(server, "how long a user whose last connection broke is still online (default: 10000)"),
   retentionMs: number(server, "how long a message is kept (default: 604800000, 7 days)"),
   maxMailboxMessages: number(server, "messages in one mailbox (default: 10000)"),

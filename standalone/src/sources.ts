@@ -122,3 +122,10 @@ export function readText(path: string, source: string, problems: string[]): stri
     return undefined;
   }
 }
+
+type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
+
+/** `values` without what is undefined: the library takes an option that is there as meant. */
+export function defined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
