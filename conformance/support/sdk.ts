@@ -23,7 +23,7 @@ export interface SdkClient {
   };
   readonly lifecycle: { on(event: string, listener: (...args: never[]) => void): () => void };
   on(event: string, handler: (data: unknown, info: SdkInfo) => unknown): () => void;
-  to(user: string): { emit(event: string, data: unknown): Promise<{ readonly state: string }> };
+  to(user: string): { emit(event: string, data: unknown): Promise<{ readonly to: string; readonly state: string }> };
   close(): unknown;
 }
 

@@ -20,7 +20,11 @@ export interface ServerOptions {
   readonly port?: number;
   /** A folder for its data that somebody else made, and removes. @default a new one, which `close` removes */
   readonly dataDir?: string;
-  /** Arguments beside the port and the folder. */
+  /** `usercast` or `usercast serve`, which needs `env` to say whom to believe. @default "dev" */
+  readonly command?: "dev" | "serve";
+  /** Keeps the mailboxes in this Redis, and not in a folder of its own. */
+  readonly redisUrl?: string;
+  /** Further arguments. */
   readonly args?: readonly string[];
   /** Environment beside `PATH` and the like; settings of the tests' own environment never reach the server. */
   readonly env?: Readonly<Record<string, string>>;
@@ -81,6 +85,13 @@ export class TestServer {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** The ids of the processes it has started, where it is several. */
+  get workers(): readonly number[] {
+    const pid = this.#child?.pid;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+    return children.split(" ").filter(Boolean).map(Number);
+  }
+
   /** Memory of the process's own that is in use now, in bytes; pages of the store that the kernel caches do not count. */
   get memoryBytes(): number {
     const status = readFileSync(`/proc/${this.#child?.pid}/status`, "utf8");
@@ -119,9 +130,10 @@ export class TestServer {
 
   async #spawn(): Promise<void> {
     if (!existsSync(EXECUTABLE)) throw new Error(`${EXECUTABLE} is missing; run "npm run build".`);
-    const { args = [], env = {} } = this.#options;
+    const { command = "dev", redisUrl, args = [], env = {} } = this.#options;
+    const store = redisUrl === undefined ? ["--data", this.dataDir] : ["--redis-url", redisUrl];
     const inherited = Object.entries(process.env).filter(([name]) => !/^(USERCAST_|NODE_|VITEST|PORT$)/.test(name));
-    const child = spawn(process.execPath, [EXECUTABLE, ...args, "--port", String(this.#port), "--data", this.dataDir], {
+    const child = spawn(process.execPath, [EXECUTABLE, command, "--port", String(this.#port), ...store, ...args], {
       env: { ...Object.fromEntries(inherited), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

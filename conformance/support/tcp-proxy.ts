@@ -12,6 +12,7 @@ interface Pair {
 /** A TCP proxy on the loopback that can be told to misbehave. */
 export class TcpProxy {
   readonly #listener: Server;
+  #targetPort: number;
   readonly #pairs = new Set<Pair>();
   /** Whether what the server writes is dropped, as by a network that died without a word. */
   #swallows = false;
@@ -24,9 +25,10 @@ export class TcpProxy {
   readonly #held: (() => void)[] = [];
 
   private constructor(targetPort: number, holds: RegExp | undefined) {
+    this.#targetPort = targetPort;
     this.#holds = holds;
     // Half-open, so that an end of one direction can be passed on alone.
-    this.#listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#join(client, targetPort));
+    this.#listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#join(client));
   }
 
   /**
@@ -40,8 +42,12 @@ export class TcpProxy {
     return proxy;
   }
 
+  get port(): number {
+    return (this.#listener.address() as AddressInfo).port;
+  }
+
   get url(): string {
-    return `http://127.0.0.1:${(this.#listener.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${this.port}`;
   }
 
   /** Connections that are held now. */
@@ -99,6 +105,11 @@ export class TcpProxy {
     }
   }
 
+  /** Later connections go to another port of this machine. */
+  turnTo(targetPort: number): void {
+    this.#targetPort = targetPort;
+  }
+
   /** Breaks the connections there are, and lets none through until `admit`. */
   refuse(): void {
     this.#refuses = true;
@@ -119,12 +130,12 @@ export class TcpProxy {
     await new Promise((resolve) => this.#listener.close(resolve));
   }
 
-  #join(client: Socket, targetPort: number): void {
+  #join(client: Socket): void {
     if (this.#refuses) {
       client.destroy();
       return;
     }
-    const server = connect({ port: targetPort, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
+    const server = connect({ port: this.#targetPort, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
     const pair: Pair = { client, server, stalled: false };
     this.#pairs.add(pair);
     const upwards = (): void => forward(pair, client, server, () => true);
