@@ -85,10 +85,16 @@ export class TestServer {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** What it ended with; nothing while it lives, and where a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child?.exitCode ?? null;
+  }
+
   /** The ids of the processes it has started, where it is several. */
   get workers(): readonly number[] {
     const pid = this.#child?.pid;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+    const path = `/proc/${pid}/task/${pid}/children`;
+    const children = existsSync(path) ? readFileSync(path, "utf8") : "";
     return children.split(" ").filter(Boolean).map(Number);
   }
 
