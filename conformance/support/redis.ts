@@ -1,11 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { connect } from "node:net";
+import { mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { steadyPort } from "./server.ts";
-import { until } from "./wait.ts";
+import { promisify } from "node:util";
+import { Redis } from "ioredis";
+import { until, within } from "./wait.ts";
+
+const HOST = "127.0.0.1";
+const execute = promisify(execFile);
+/** Cluster nodes talk on a port this much higher, and outgoing connections get theirs from the range above. */
+const BUS = 10_000;
+const START_MS = 30_000;
 
 // A run that is interrupted leaves no server behind either.
 const running = new Set<ChildProcess>();
@@ -13,29 +20,33 @@ process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Debian's Redis as a process of its own, that keeps what it is told in a folder of its own. */
-export class TestRedis {
+/** A Redis server of the test's own, with an append-only file. */
+export class RedisServer {
   readonly port: number;
-  readonly #folder: string;
+  readonly folder: string;
+  /** For the test itself. */
+  readonly client: Redis;
   readonly #settings: readonly string[];
   #child: ChildProcess | undefined;
 
   private constructor(port: number, folder: string, settings: readonly string[]) {
     this.port = port;
-    this.#folder = folder;
+    this.folder = folder;
     this.#settings = settings;
+    this.client = new Redis(port, HOST, { retryStrategy: () => 20, maxRetriesPerRequest: null, lazyConnect: true });
+    this.client.on("error", () => {});
   }
 
-  /** Starts one, with further settings as `redis-server` takes them, and waits until it answers. */
-  static async start(...settings: readonly string[]): Promise<TestRedis> {
-    const redis = new TestRedis(await steadyPort(), await mkdtemp(join(tmpdir(), "usercast-redis-")), settings);
-    await redis.restart();
-    return redis;
+  /** Starts one that flushes every write before it answers, with further settings as `redis-server` takes them. */
+  static async start(...settings: readonly string[]): Promise<RedisServer> {
+    const folder = await mkdtemp(join(tmpdir(), "usercast-redis-"));
+    const server = new RedisServer(await freePort(), folder, settings);
+    await server.restart();
+    return server;
   }
 
-  /** By number: `localhost` would be tried on two addresses. */
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return `redis://${HOST}:${this.port}`;
   }
 
   /** `kill -9`. */
@@ -47,31 +58,112 @@ export class TestRedis {
     await exited;
   }
 
-  /** Starts it again on the same port and folder. */
+  /** Starts it again on the same port and folder, and waits until it answers. */
   async restart(): Promise<void> {
-    const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder];
-    const child = spawn("redis-server", [...place, "--save", "", "--appendonly", "yes", ...this.#settings], { stdio: "ignore" });
+    const base = ["--port", String(this.port), "--bind", HOST, "--dir", this.folder, "--save", ""];
+    const child = spawn("redis-server", [...base, "--appendonly", "yes", "--appendfsync", "always", ...this.#settings], {
+      stdio: "ignore",
+    });
     this.#child = child;
     running.add(child);
     child.once("exit", () => running.delete(child));
-    await until("Redis answers", () => answers(this.port));
+    await within("Redis answers", this.client.ping(), START_MS);
   }
 
-  /** Ends it and removes its folder. */
+  /** Stops it from doing anything, while its connections stay open. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
+  /** Bytes of the append-only file. */
+  async logBytes(): Promise<number> {
+    return (await stat(await this.#logFile())).size;
+  }
+
+  /** Cuts the append-only file of a killed server off, as a power failure does with what was not flushed. */
+  async cutLog(bytes: number): Promise<void> {
+    await truncate(await this.#logFile(), bytes);
+  }
+
   async close(): Promise<void> {
+    this.client.disconnect();
     await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #logFile(): Promise<string> {
+    const folder = join(this.folder, "appendonlydir");
+    const name = (await readdir(folder))
+      .filter((file) => file.endsWith(".incr.aof"))
+      .sort()
+      .at(-1);
+    if (name === undefined) throw new Error("Redis has no append-only file.");
+    return join(folder, name);
   }
 }
 
-/** Whether it has read what it keeps; also one that wants a password is there. */
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
-    socket.once("error", () => resolve(false));
-    socket.once("data", (data) => {
-      socket.destroy();
-      resolve(/^(?:\+PONG|-NOAUTH)/.test(data.toString()));
-    });
+/** Three masters and a replica of each. */
+export class RedisCluster {
+  readonly servers: readonly RedisServer[];
+
+  private constructor(servers: readonly RedisServer[]) {
+    this.servers = servers;
+  }
+
+  /** Starts one that gives a server up after `nodeTimeoutMs` without an answer. */
+  static async start(nodeTimeoutMs = 2_000): Promise<RedisCluster> {
+    const settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs)];
+    const servers = await Promise.all(Array.from({ length: 6 }, () => RedisServer.start(...settings)));
+    const cluster = new RedisCluster(servers);
+    const addresses = servers.map(({ port }) => `${HOST}:${port}`);
+    await execute("redis-cli", ["--cluster", "create", ...addresses, "--cluster-replicas", "1", "--cluster-yes"]);
+    await until("the cluster is there", () => cluster.isWhole(), START_MS);
+    return cluster;
+  }
+
+  get url(): string {
+    return this.servers.map(({ url }) => url).join(",");
+  }
+
+  /** The servers that are masters now, by their own word. */
+  async masters(): Promise<readonly RedisServer[]> {
+    const roles = await Promise.all(this.servers.map(async (server) => [server, (await server.client.role())[0]] as const));
+    return roles.filter(([, role]) => role === "master").map(([server]) => server);
+  }
+
+  /** Whether every slot has its master and every master a replica that keeps up. */
+  async isWhole(): Promise<boolean> {
+    const infos = await Promise.all(
+      this.servers.map(async ({ client }) => `${await client.cluster("INFO")}${await client.info("replication")}`),
+    );
+    const replicas = infos.filter((info) => info.includes("role:slave"));
+    const linked = replicas.filter((info) => info.includes("master_link_status:up"));
+    return infos.every((info) => info.includes("cluster_state:ok")) && replicas.length === 3 && linked.length === 3;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.close()));
+  }
+}
+
+/** A port below those of outgoing connections, so that a server finds it free again after a restart, with one for the cluster's bus. */
+async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = 11_000 + Math.floor(Math.random() * 10_000);
+    if ((await isFree(port)) && (await isFree(port + BUS))) return port;
+  }
+  throw new Error("No port is free.");
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const probe = createServer();
+  const free = await new Promise<boolean>((resolve) => {
+    probe.once("error", () => resolve(false)).listen(port, HOST, () => resolve(true));
   });
+  if (free) await new Promise((resolve) => probe.close(resolve));
+  return free;
 }

@@ -16,6 +16,8 @@ const MAX_LOG_LENGTH = 16_384;
 
 /** How a `TestServer` is started. */
 export interface ServerOptions {
+  /** Another script to run, which keeps no data of its own. @default the built server */
+  readonly script?: string;
   /** @default 0, a free one */
   readonly port?: number;
   /** A folder for its data that somebody else made, and removes. @default a new one, which `close` removes */
@@ -135,11 +137,12 @@ export class TestServer {
   }
 
   async #spawn(): Promise<void> {
-    if (!existsSync(EXECUTABLE)) throw new Error(`${EXECUTABLE} is missing; run "npm run build".`);
-    const { command = "dev", redisUrl, args = [], env = {} } = this.#options;
-    const store = redisUrl === undefined ? ["--data", this.dataDir] : ["--redis-url", redisUrl];
+    const { script = EXECUTABLE, command = "dev", redisUrl, args = [], env = {} } = this.#options;
+    if (!existsSync(script)) throw new Error(`${script} is missing; run "npm run build".`);
     const inherited = Object.entries(process.env).filter(([name]) => !/^(USERCAST_|NODE_|VITEST|PORT$)/.test(name));
-    const child = spawn(process.execPath, [EXECUTABLE, command, "--port", String(this.#port), ...store, ...args], {
+    const store = redisUrl === undefined ? ["--data", this.dataDir] : ["--redis-url", redisUrl];
+    const own = script === EXECUTABLE ? [command, ...store] : [];
+    const child = spawn(process.execPath, [script, ...own, "--port", String(this.#port), ...args], {
       env: { ...Object.fromEntries(inherited), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -3,7 +3,7 @@ import { describeUser, send, sendAll } from "../support/http.ts";
 import { expectInOrderAtLeastOnce, numbered } from "../support/order.ts";
 import { owned, shared } from "../support/owned.ts";
 import { NEWEST, plainClient, registeredClient } from "../support/plain.ts";
-import { TestRedis } from "../support/redis.ts";
+import { RedisServer } from "../support/redis.ts";
 import { loadSdk, type SdkClient } from "../support/sdk.ts";
 import { TestServer } from "../support/server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -11,7 +11,7 @@ import { until, within } from "../support/wait.ts";
 
 // Two servers on one Redis behave, for a client, like one: whatever is done on one shows on the other.
 
-const redis = shared(() => TestRedis.start());
+const redis = shared(() => RedisServer.start());
 /** Short, so that a death is noticed while a test waits for it. */
 const SOON = ["--lease-ms", "1500", "--presence-grace-ms", "0"];
 const start = (redisUrl = redis().url): Promise<TestServer> => TestServer.start({ redisUrl, args: SOON });

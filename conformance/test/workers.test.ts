@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { numbered } from "../support/order.ts";
 import { owned, shared } from "../support/owned.ts";
 import { NEWEST, type PlainClient, plainClient } from "../support/plain.ts";
-import { TestRedis } from "../support/redis.ts";
+import { RedisServer } from "../support/redis.ts";
 import { steadyPort, TestServer } from "../support/server.ts";
 import { until } from "../support/wait.ts";
 
@@ -12,7 +12,7 @@ import { until } from "../support/wait.ts";
 const SECRET = "0123456789abcdef0123456789abcdef";
 const API_KEY = "shop:0123456789abcdef";
 
-const redis = shared(() => TestRedis.start());
+const redis = shared(() => RedisServer.start());
 
 async function startWorkers(count: number): Promise<TestServer> {
   const args = ["--workers", String(count), "--host", "127.0.0.1", "--lease-ms", "1500", "--presence-grace-ms", "0"];
@@ -115,7 +115,7 @@ test("a place that loses its worker again and again ends all, and says so", asyn
 });
 
 test("a worker that dies while Redis is away is replaced when that is back, and the others keep their clients", async () => {
-  const own = owned(await TestRedis.start());
+  const own = owned(await RedisServer.start());
   const args = ["--workers", "2", "--host", "127.0.0.1"];
   const env = { USERCAST_JWT_SECRET: SECRET, USERCAST_API_KEYS: API_KEY };
   const port = await steadyPort();
