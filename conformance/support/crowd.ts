@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { misbehave } from "./chaos.ts";
-import { type Addressed, connectionCount } from "./http.ts";
+import { type Addressed, connectionCount, describeUser } from "./http.ts";
 import { Ledger } from "./ledger.ts";
 import { numbered } from "./order.ts";
 import { owned } from "./owned.ts";
@@ -103,13 +103,18 @@ export class Crowd {
     this.#isOver = true;
     await Promise.all(this.#going);
     await this.ledger.sendOne(LAST, { keyed: true });
-    for (const [name, seen] of this.pages) {
-      await until(`${this.#name(name)} has handled the last one`, () => seen.some(isLast), PATIENCE_MS);
+    try {
+      for (const [name, seen] of this.pages) {
+        await until(`${this.#name(name)} has handled the last one`, () => seen.some(isLast), PATIENCE_MS);
+      }
+      for (const [name, { received }] of this.plain) {
+        await until(`the plain client ${this.#name(name)} has the last one`, () => received().at(-1) === LAST, PATIENCE_MS);
+      }
+      await this.#allThere(this.#options.nodes[0] as Reachable);
+    } catch (error) {
+      console.log(await this.#situation());
+      throw error;
     }
-    for (const [name, { received }] of this.plain) {
-      await until(`the plain client ${this.#name(name)} has the last one`, () => received().at(-1) === LAST, PATIENCE_MS);
-    }
-    await this.#allThere(this.#options.nodes[0] as Reachable);
     const { accepted, sent, refused } = this.ledger;
     const counts = [...this.plain].map(([name, { connections }]) => `${name} ${connections.length}`).join(", ");
     const refusals = [...refused].map(([code, count]) => `, ${count} times ${code}`).join("");
@@ -167,6 +172,18 @@ export class Crowd {
     const count = PAGES.length + PLAIN.length;
     const isComplete = async (): Promise<boolean> => (await connectionCount(node, user).catch(() => -1)) === count;
     return until(`all connections of ${user} are there`, isComplete, PATIENCE_MS);
+  }
+
+  /** Where everybody is, for a test that failed. */
+  async #situation(): Promise<string> {
+    const { nodes, user } = this.#options;
+    const pages = [...this.#clients].map(([name, client]) => `${name}: ${client.status}, ${JSON.stringify(client.position)}`);
+    const plain = [...this.plain].map(([name, { socket, connections }]) => {
+      const lasts = connections.slice(-3).map((received) => `${received.length} up to "${received.at(-1)}"`);
+      return `${name}: ${socket.connected ? "connected" : "away"}, its last connections were given ${lasts.join(", ")}`;
+    });
+    const views = await Promise.all(nodes.map((node) => describeUser(node, user).catch(String)));
+    return [...pages, ...plain, ...views.map((view) => JSON.stringify(view))].join("\n");
   }
 
   #name(who: string): string {

@@ -89,3 +89,16 @@ export async function sendAll(
   await Promise.all(Array.from({ length: options.concurrency ?? 8 }, worker));
   return placed.sort((a, b) => a.offset - b.offset).map(({ data }) => data);
 }
+
+/** `GET /v1/users/{id}/messages`, page after page: what the user's mailbox holds, in order. */
+export async function readLog(server: Addressed, userId: string): Promise<readonly string[]> {
+  const all: string[] = [];
+  for (let after = 0; ; ) {
+    const response = await fetch(`${server.url}/v1/users/${encodeURIComponent(userId)}/messages?after=${after}`);
+    if (response.status !== 200) throw new Error(`The server answered ${response.status}: ${await response.text()}`);
+    const page = (await response.json()) as { messages: readonly { data: unknown }[]; through: number; head: { offset: number } };
+    all.push(...page.messages.map(({ data }) => String(data)));
+    if (page.through >= page.head.offset) return all;
+    after = page.through;
+  }
+}
