@@ -56,6 +56,7 @@ export interface CrowdOptions {
 
 /** One user with connections of all kinds to several nodes, senders to them, and what everybody saw. */
 export class Crowd {
+  readonly user: string;
   readonly ledger: Ledger;
   /** What each page was given, in that order. */
   readonly pages = new Map<string, (Handled | Told)[]>();
@@ -69,6 +70,7 @@ export class Crowd {
   #going: Promise<unknown>[] = [];
 
   private constructor(options: CrowdOptions) {
+    this.user = options.user;
     this.#options = options;
     this.ledger = new Ledger(options.user, options.nodes, options.tolerated ?? []);
   }

@@ -14,6 +14,7 @@ export interface SendAnswer {
 export interface ConnectionView {
   readonly socketId: string;
   readonly device: string;
+  readonly state: string;
   readonly sent: number;
   readonly confirmed: number;
 }
@@ -102,3 +103,12 @@ export async function readLog(server: Addressed, userId: string): Promise<readon
     after = page.through;
   }
 }
+
+/** What a node of `bench/node.js` heard of users coming and going, and how many there are on all nodes. */
+export interface Heard {
+  readonly events: readonly { readonly event: "online" | "offline"; readonly userId: string }[];
+  readonly users: number;
+  readonly connections: number;
+}
+
+export const heard = async (server: Addressed): Promise<Heard> => (await (await fetch(`${server.url}/events`)).json()) as Heard;

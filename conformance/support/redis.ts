@@ -129,9 +129,9 @@ export class RedisCluster {
     return this.servers.map(({ url }) => url).join(",");
   }
 
-  /** The servers that are masters now, by their own word. */
-  async masters(): Promise<readonly RedisServer[]> {
-    const roles = await Promise.all(this.servers.map(async (server) => [server, (await server.client.role())[0]] as const));
+  /** Those of these servers that are masters now, by their own word. */
+  async masters(among: readonly RedisServer[] = this.servers): Promise<readonly RedisServer[]> {
+    const roles = await Promise.all(among.map(async (server) => [server, (await server.client.role())[0]] as const));
     return roles.filter(([, role]) => role === "master").map(([server]) => server);
   }
 
