@@ -1,5 +1,11 @@
-// Where Redis is, as the broker takes it.
-import { Cluster } from "ioredis";
+// A Redis of the bench's own, where it is as the broker takes it, and what is asked of it.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Cluster, Redis } from "ioredis";
 
 /** One address is that of a server, several with commas between them are those of a cluster. */
 export function locate(urls) {
@@ -14,4 +20,48 @@ export function locate(urls) {
   );
   client.on("error", () => {});
   return { client };
+}
+
+/** Starts a server that flushes every second, on a free port and in a folder of its own. */
+export async function startRedis() {
+  const folder = mkdtempSync(join(tmpdir(), "usercast-nodes-"));
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
+  const child = spawn("redis-server", settings.map(String), { stdio: "ignore" });
+  const client = new Redis(port, "127.0.0.1", { maxRetriesPerRequest: null, retryStrategy: () => 50 });
+  client.on("error", () => {});
+  await client.ping();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    /** Forgets everything, so that one case is no burden for the next. */
+    clear: () => client.flushall(),
+    /** Seconds of CPU it has taken. */
+    async cpuSeconds() {
+      const info = await client.info("cpu");
+      const of = (name) => Number(new RegExp(`^${name}:([\\d.]+)`, "m").exec(info)?.[1]);
+      return of("used_cpu_sys") + of("used_cpu_user");
+    },
+    /** Counts what clients ask for, by command, until the returned function is called; what scripts do is not counted. */
+    async watch() {
+      const monitor = await client.monitor();
+      const counts = {};
+      monitor.on("monitor", (_time, [name], source) => {
+        if (source !== "lua") counts[name.toLowerCase()] = (counts[name.toLowerCase()] ?? 0) + 1;
+      });
+      return () => {
+        monitor.disconnect();
+        return counts;
+      };
+    },
+    async stop() {
+      client.disconnect();
+      child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
