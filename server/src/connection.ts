@@ -229,18 +229,18 @@ export class Connection implements LinkListener {
     // Before `ready` the client knows no secret.
     const secret = this.plain || this.#state === "joining" ? "" : this.info.secret;
     this.#link.send(controlFrame(EVENTS.closing, secret, closing));
-    this.gone();
+    this.gone(code === "EPOCH_CHANGED");
     this.#link.close(reconnect);
   }
 
-  /** The socket has ended, or belongs to someone else now. */
-  gone(): void {
+  /** The socket has ended, or belongs to someone else now; or what it was given is not in the log any more. */
+  gone(isLost = false): void {
     if (this.#state === "closed") return;
     // That it was here is known from then on, also where nothing was to be confirmed.
     if (this.#deviceKnown) this.#tellMoved();
     this.#enter("closed");
     this.#heartbeats.stop();
-    this.#listener.onClosed(this);
+    this.#listener.onClosed(this, isLost);
   }
 
   onRoom(): void {

@@ -24,6 +24,6 @@ export interface ConnectionListener {
   onMoved(connection: Connection, move: CursorMove): void;
   onMissed(connection: Connection, missed: Missed): void;
   onError(error: unknown): void;
-  /** Called once. */
-  onClosed(connection: Connection): void;
+  /** Called once. `isLost` says that the log it was given from is gone, for all connections of its user. */
+  onClosed(connection: Connection, isLost: boolean): void;
 }

@@ -112,11 +112,14 @@ export class Delivery implements ConnectionListener {
     this.#options.onError(error);
   }
 
-  onClosed(connection: Connection): void {
+  onClosed(connection: Connection, isLost: boolean): void {
     const { userId } = connection.info;
     const group = this.hub.get(userId);
     if (group === undefined || !group.all.has(connection)) return;
+    if (isLost) group.forget();
     group.remove(connection);
+    // What is not in the log any more is not for the others either; none of them may hold a place for who comes back.
+    if (isLost) for (const other of [...group.all]) other.close("EPOCH_CHANGED", true);
     // What held the cursor may have ended since it last moved.
     if (connection.plain) this.onMoved(connection, { delivered: connection.confirmed });
     void this.#options.presence.detach(userId, connection.info.socketId);

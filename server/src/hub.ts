@@ -84,6 +84,11 @@ export class UserConnections implements MailboxListener {
     return Math.min(Math.max(offset, this.#reached), most?.confirmed ?? NOTHING_OWED, this.#inherited ?? NOTHING_OWED);
   }
 
+  /** The log is gone, and with it every place in it. */
+  forget(): void {
+    this.#epoch = "";
+  }
+
   /** Takes a connection out; what was due to a plain one and is not confirmed stays owed. */
   remove(connection: Connection): void {
     this.all.delete(connection);
