@@ -10,6 +10,8 @@ const NAMES = {
 };
 const KINDS = Object.keys(NAMES);
 const NODES = [1, 2, 4, 8];
+/** Rounds that do not count: of many nodes each has few messages to be compiled by. */
+const WARM_UPS = 4;
 const PER_SECOND = 2_000;
 /** How long is sent at that rate. */
 const PACED_SECONDS = 5;
@@ -22,10 +24,12 @@ const LEASE_MS = 15_000;
 const names = (count, of = "user") => Array.from({ length: count }, (_, i) => `${of}-${i}`);
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
-/** Nodes of one kind and a process for their clients. */
+let cases = 0;
+
+/** Nodes of one kind and a process for their clients. Several cases may share a Redis. */
 async function open(redis, { kind, nodes, options }) {
-  await redis.clear();
-  const given = JSON.stringify({ kind, url: redis.url, options });
+  cases += 1;
+  const given = JSON.stringify({ kind, url: redis.url, name: `case-${cases}`, options });
   const servers = await Promise.all(Array.from({ length: nodes }, () => start("nodes-server.js", [given])));
   const clients = await start("nodes-clients.js");
   return {
@@ -56,21 +60,20 @@ async function costOf(redis, { servers, clients, cpuSeconds }, ids, messages) {
 /** CPU time per delivered message with more and more nodes. */
 export async function cost({ redis, repeats, users, messages }) {
   const ids = names(users);
-  const costs = new Map();
-  for (let round = 0; round < repeats; round += 1) {
-    for (const nodes of NODES) {
-      for (const kind of KINDS) {
-        const opened = await open(redis, { kind, nodes });
-        await opened.clients.ask({ do: "connect", ports: opened.ports, ids });
-        // Once to warm up.
-        await costOf(redis, opened, ids, messages);
-        const key = `${kind} ${nodes}`;
-        costs.set(key, [...(costs.get(key) ?? []), await costOf(redis, opened, ids, messages)]);
-        await opened.stop();
-      }
+  const opened = [];
+  for (const nodes of NODES) {
+    for (const kind of KINDS) opened.push({ kind, nodes, costs: [], ...(await open(redis, { kind, nodes })) });
+  }
+  for (const { clients, ports } of opened) await clients.ask({ do: "connect", ports, ids });
+  for (let round = -WARM_UPS; round < repeats; round += 1) {
+    for (const one of opened) {
+      const measured = await costOf(redis, one, ids, messages);
+      if (round >= 0) one.costs.push(measured);
     }
   }
-  const of = (kind, nodes, part) => median(costs.get(`${kind} ${nodes}`).map((one) => one[part]));
+  for (const { stop } of opened) await stop();
+  const of = (kind, nodes, part) =>
+    median(opened.find((one) => one.kind === kind && one.nodes === nodes).costs.map((one) => one[part]));
   const rowOf = (kind, part, name) => [
     name,
     ...NODES.map((nodes) => of(kind, nodes, part).toFixed(0)),

@@ -8,7 +8,7 @@ import { Redis } from "ioredis";
 import { Server } from "socket.io";
 import { answerWith } from "./children.js";
 
-const { kind, url, options = {} } = JSON.parse(process.argv[2]);
+const { kind, url, name, options = {} } = JSON.parse(process.argv[2]);
 const http = createServer();
 const payload = "x".repeat(80);
 /** Sends under way at once, where they are awaited. */
@@ -20,7 +20,8 @@ let send;
 let users;
 if (kind === "classic" || kind === "sharded") {
   const [pub, sub] = [new Redis(url), new Redis(url)];
-  const adapter = kind === "classic" ? createAdapter(pub, sub) : createShardedAdapter(pub, sub);
+  const adapter =
+    kind === "classic" ? createAdapter(pub, sub, { key: name }) : createShardedAdapter(pub, sub, { channelPrefix: name });
   const io = new Server(http, { adapter });
   // The seed's map, on many nodes: a room for each user.
   io.on("connection", (socket) => {
@@ -31,7 +32,7 @@ if (kind === "classic" || kind === "sharded") {
   });
   send = (id, data) => io.to(`user:${id}`).emit("message", data);
 } else {
-  const broker = await redis({ url, maxMailboxMessages: 1_000 });
+  const broker = await redis({ url, prefix: `${name}:`, maxMailboxMessages: 1_000 });
   users = usercast(new Server(http), { trustClients: true, broker, ...options });
   const to = (id) => (kind === "volatile" ? users.to(id).volatile : users.to(id));
   send = (id, data) => to(id).emit("message", data);

@@ -14,13 +14,13 @@ import { until } from "../support/wait.ts";
 // Two nodes on three masters and their replicas, of which a master dies under load.
 
 /** `npm run faults` asks for more. */
-const FAILOVERS = Number(process.env["USERCAST_FAILOVERS"] ?? 1);
+const ROUNDS = Number(process.env["USERCAST_ROUNDS"] ?? 1);
 /** Of several slots, so that some are hit and some are not. */
 const USERS = ["ana", "bo", "cy"];
 const FAILOVER_MS = 30_000;
 
 test("a master that dies takes nothing with it that was accepted with a replica, and everybody goes on", {
-  timeout: 180_000 + FAILOVERS * 60_000,
+  timeout: 180_000 + ROUNDS * 60_000,
 }, async () => {
   const seed = announcedSeed("redis-cluster.test.ts");
   const cluster = owned(await RedisCluster.start());
@@ -34,7 +34,7 @@ test("a master that dies takes nothing with it that was accepted with a replica,
   const random = seeded(seed - 1);
   const accepted = (): number => crowds.reduce((sum, { ledger }) => sum + ledger.accepted.size, 0);
   for (const crowd of crowds) crowd.go();
-  for (let failovers = 0; failovers < FAILOVERS; failovers++) {
+  for (let rounds = 0; rounds < ROUNDS; rounds++) {
     await more(accepted, 60);
     const masters = await cluster.masters();
     const victim = masters[Math.floor(random() * masters.length)] as RedisServer;

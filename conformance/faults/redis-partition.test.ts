@@ -12,7 +12,7 @@ import { until } from "../support/wait.ts";
 // One node is cut off from Redis while the other is not, and its clients stay with it.
 
 /** `npm run faults` asks for more. */
-const ROUNDS = Number(process.env["USERCAST_STORE_ROUNDS"] ?? 2);
+const ROUNDS = Number(process.env["USERCAST_ROUNDS"] ?? 1);
 
 /** How a network fails, and that it ends. */
 const PARTITIONS = [

@@ -15,7 +15,7 @@ import { until } from "../support/wait.ts";
 // killed loses nothing: the kernel has what it wrote.
 
 /** `npm run faults` asks for more. */
-const ROUNDS = Number(process.env["USERCAST_STORE_ROUNDS"] ?? 2);
+const ROUNDS = Number(process.env["USERCAST_ROUNDS"] ?? 1);
 
 test("what a Redis that flushes every second loses is told, and everything that it keeps arrives in order and once", {
   timeout: 120_000 + ROUNDS * 10_000,

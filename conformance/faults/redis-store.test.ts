@@ -12,11 +12,11 @@ import { until } from "../support/wait.ts";
 // The first promises, on two nodes whose Redis crashes, hangs, forgets and runs out of memory.
 
 /** `npm run faults` asks for more. */
-const ROUNDS = Number(process.env["USERCAST_STORE_ROUNDS"] ?? 2);
+const ROUNDS = Number(process.env["USERCAST_ROUNDS"] ?? 1);
 const AWAY = ["UNAVAILABLE"];
 const MEGABYTE = 1_048_576;
 /** With bad networks between clients and nodes, too, where there is time for it. */
-const IS_ROUGH = ROUNDS > 2;
+const IS_ROUGH = ROUNDS > 1;
 
 /** What is done to a Redis, again and again. */
 interface Fault {
