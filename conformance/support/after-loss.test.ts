@@ -26,6 +26,7 @@ const remains = ({
 });
 
 test("what keeps all promises is found to: it was given what was lost and told, or never given it", () => {
+  expect(brokenAfterLoss(remains({ page: [A, B, C, missed, B, D] }))).toEqual([]);
   expect(brokenAfterLoss(remains({}))).toEqual([]);
   expect(
     brokenAfterLoss(
@@ -42,7 +43,8 @@ test("what keeps all promises is found to: it was given what was lost and told, 
 
 test.each<[string, Parameters<typeof remains>[0]]>([
   ["a page that is not told", { page: [A, B, C, D] }],
-  ["a page that is given one twice", { page: [A, B, C, missed, B, D] }],
+  ["a page that is given one twice", { page: [A, A, B, C, missed, D] }],
+  ["a page that is given one twice when it is told", { page: [A, B, C, missed, B, B, D] }],
   ["a page that is not given what came under a known offset", { page: [A, B, C, missed] }],
   ["a page that is given one too late", { page: [B, A, D] }],
   ["a plain client that is not given what came under a known offset", { client: [["a", "b", "c"]] }],

@@ -24,7 +24,10 @@ export function brokenAfterLoss({ accepted, log, pages, plain }: Remains): reado
   return broken;
 }
 
-/** Everything that was kept, in order and once; and word of it where what was given, or lies before it, is lost. */
+/**
+ * Everything that was kept, in order and once; and word of it where what was given is lost. Who is told begins again where today's log
+ * knows the device to be: what it had before then may come again, and nothing may be left out.
+ */
 function againstPage(
   page: string,
   seen: readonly (Handled | Told)[],
@@ -34,20 +37,24 @@ function againstPage(
   const broken: string[] = [];
   const handled = new Set<string>();
   let next = 0;
+  let mayStepBack = false;
   let hasLost = false;
   let isTold = false;
   for (const one of seen) {
     if ("missed" in one) {
-      isTold = true;
+      isTold = mayStepBack = true;
       continue;
     }
-    if (handled.has(one.data)) broken.push(`${page} was given "${one.data}" twice.`);
     handled.add(one.data);
     const place = kept.get(one.data);
-    if (place === undefined) hasLost = true;
-    else if (place !== next)
-      broken.push(`${page} was given "${one.data}", the ${place}th that was kept, where the ${next}th was next.`);
-    if (place !== undefined) next = place + 1;
+    if (place === undefined) {
+      hasLost = true;
+      continue;
+    }
+    const isNext = place === next || (mayStepBack && place < next);
+    if (!isNext) broken.push(`${page} was given "${one.data}", ${place} of those that were kept, where ${next} was next.`);
+    next = place + 1;
+    mayStepBack = false;
   }
   for (const data of kept.keys()) if (!handled.has(data)) broken.push(`${page} was not given "${data}", which was kept.`);
   const lost = [...accepted].filter((data) => !kept.has(data) && !handled.has(data));
