@@ -18,6 +18,8 @@ export function ownStore(): () => TestServer {
 /** A node. Whoever shuts its gate has it die: the others hear nothing of it any more, and its clients stay. */
 export interface Node extends Running {
   readonly gate: Gate;
+  /** What its keys and channels begin with. */
+  readonly prefix: string;
 }
 
 let stores = 0;
@@ -45,7 +47,7 @@ export async function nodes(
       onTestFinished(() => gate.stop());
       const broker = await redis({ url: gate.url, prefix, commandTimeoutMs: 3_000, warn: () => {} });
       const running = await start({ broker, leaseMs: LEASE_MS, presenceGraceMs: 0, logger, ...options });
-      return { ...running, gate };
+      return { ...running, gate, prefix };
     }),
   );
 }

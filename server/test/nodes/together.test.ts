@@ -20,6 +20,20 @@ test("a message reaches every connection of its user, wherever it is, in order a
   await vi.waitFor(() => expect(laptop.received).toEqual(numbers));
 });
 
+test("a message is told to the nodes where its user is, and to no other", async () => {
+  const [one, two, third] = await three();
+  const phone = await wire(two.url, "zoe");
+  const laptop = await plain(third.url, "yan");
+  const { client } = store();
+  const channels = (await client.call("PUBSUB", "CHANNELS", `${two.prefix}*:c`)) as readonly string[];
+  expect(channels).toHaveLength(2);
+  const listeners = (await client.call("PUBSUB", "NUMSUB", ...channels)) as readonly (string | number)[];
+  expect(listeners.filter((_, i) => i % 2 === 1)).toEqual([1, 1]);
+  expect((await one.users.to(["zoe", "yan"]).send("hi")).map(({ state }) => state)).toEqual(["pushed", "pushed"]);
+  await vi.waitFor(() => expect([phone.messages.length, laptop.received.length]).toEqual([1, 1]));
+  expect(await client.call("PUBSUB", "NUMSUB", ...channels)).toEqual(listeners);
+});
+
 test("a receipt says what is true of connections to other nodes", async () => {
   const [one, two] = await three();
   expect((await one.users.to("ana").send("nobody is there")).state).toBe("queued");
