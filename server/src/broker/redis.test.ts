@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
+import { boundedByServer } from "../../test/redis/bounds.ts";
 import { startServer, type TestServer } from "../../test/redis/server.ts";
 import { brokerContract } from "../testing/contract.ts";
 import { redis } from "./redis.ts";
@@ -12,22 +13,11 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 brokerContract("redis", {
+  ...boundedByServer,
   describe,
-  it,
   open: async (limits) => {
     stores += 1;
     return redis({ url: server.url, prefix: `test-${stores}:`, ...limits });
   },
   elapse: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  gaps: Object.fromEntries(
-    [
-      "retries what was refused afresh",
-      "refuses one mailbox too many, and goes on with those it has",
-      "refuses messages over the bytes of the store, and drops none of another mailbox for them",
-      "takes the place of what its own mailbox drops in a full store",
-      "counts exactly what it holds, after drops and expiry",
-      "has room again when messages have expired",
-      "refuses new keys at their bound and forgets none early",
-    ].map((name) => [name, "what the whole store holds is bounded by the server's own maxmemory, with noeviction"]),
-  ),
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { redis } from "../../src/broker/redis.ts";
 import type { Broker, Draft, PublishResult } from "../../src/ports.ts";
 import { brokerContract } from "../../src/testing/contract.ts";
+import { boundedByServer } from "./bounds.ts";
 import { draft, recorder } from "./messages.ts";
 import { startCluster, type TestCluster, type TestServer, waitFor } from "./server.ts";
 
@@ -14,24 +15,13 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 brokerContract("redis, on a cluster", {
+  ...boundedByServer,
   describe,
-  it,
   open: async (limits) => {
     stores += 1;
     return redis({ client: cluster.client, prefix: `test-${stores}:`, ...limits });
   },
   elapse: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  gaps: Object.fromEntries(
-    [
-      "retries what was refused afresh",
-      "refuses one mailbox too many, and goes on with those it has",
-      "refuses messages over the bytes of the store, and drops none of another mailbox for them",
-      "takes the place of what its own mailbox drops in a full store",
-      "counts exactly what it holds, after drops and expiry",
-      "has room again when messages have expired",
-      "refuses new keys at their bound and forgets none early",
-    ].map((name) => [name, "what the whole store holds is bounded by the server's own maxmemory, with noeviction"]),
-  ),
 });
 
 /** Retries like a sender with keys does: until there is an answer. */
