@@ -148,8 +148,13 @@ export async function commands({ redis, users }) {
       await opened.clients.ask({ do: "leave" });
       await delay(SETTLE_MS);
     };
+    // The first ones find an empty store and a server without the scripts.
+    await comeAndGo();
     await count("connections made and lost", "connection", comeAndGo, users);
     await come();
+    await delay(SETTLE_MS);
+    const warm = () => sender.ask({ do: "sendEach", ids }).then(() => opened.clients.ask({ do: "expect", messages: users }));
+    await warm();
     await delay(SETTLE_MS);
     const alone = async () => {
       await sender.ask({ do: "sendAlone", ids, messages: 500 });
