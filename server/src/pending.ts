@@ -1,3 +1,9 @@
+/** The two ends of something that is waited for; the first call counts. */
+export interface Settle<T> {
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /**
  * A promise whose rejection, when nobody awaits it, is reported instead of ending the process: sending without waiting for
  * the answer is ordinary use.
@@ -12,10 +18,20 @@ export class Pending<T> extends Promise<T> {
 
   /** `promise`, with `report` told of a rejection nobody awaits. */
   static of<T>(promise: Promise<T>, report: (error: unknown) => void): Pending<T> {
-    const pending = new Pending<T>((resolve, reject) => promise.then(resolve, reject));
-    // Attached to the original `then`, so that it does not count as someone who awaits.
-    Promise.prototype.then.call(pending, undefined, (error: unknown) => {
-      if (!pending.#awaited) report(error);
+    return Pending.begin(({ resolve, reject }) => void promise.then(resolve, reject), report);
+  }
+
+  /** What `start` settles, with `report` told of a rejection nobody awaits. A message makes no other promise on its way. */
+  static begin<T>(start: (settle: Settle<T>) => void, report: (error: unknown) => void): Pending<T> {
+    const pending: Pending<T> = new Pending<T>((resolve, reject) => {
+      start({
+        resolve,
+        reject: (error) => {
+          reject(error);
+          // It may be rejected before there is a promise to be looked at.
+          queueMicrotask(() => pending.#watch(report));
+        },
+      });
     });
     return pending;
   }
@@ -27,5 +43,10 @@ export class Pending<T> extends Promise<T> {
   ): Promise<A | B> {
     this.#awaited = true;
     return super.then(onFulfilled, onRejected);
+  }
+
+  #watch(report: (error: unknown) => void): void {
+    // Attached to the original `then`, so that it does not count as someone who awaits.
+    if (!this.#awaited) Promise.prototype.then.call(this, undefined, (error: unknown) => !this.#awaited && report(error));
   }
 }

@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { PLAIN_DEVICE, parseDeviceId, parseIdempotencyKey, parseTtl, parseUserId, UsercastError } from "@usercast/protocol";
 import { encodeMessage } from "./encode.ts";
+import type { Settle } from "./pending.ts";
 import type { DeviceFilter, Draft, Encoded, PublishResult, ReceiptGrant, SendKey, Signal } from "./ports.ts";
 import { Receipt, type ReceiptContext } from "./receipt.ts";
 
@@ -22,12 +23,18 @@ export interface SendSettings {
   readonly receipts?: ReceiptGrant;
 }
 
+/** How one message is sent, and who is told what became of it. */
+export interface OneSend {
+  readonly settings: SendSettings;
+  readonly settle: Settle<Receipt>;
+}
+
 /** How a `Sender` works. */
 export interface SenderOptions extends ReceiptContext {
   /** Whether a user is connected to this node. */
   readonly isHere: (userId: string) => boolean;
-  /** Those of these users who are connected to any other node; rejects never. */
-  readonly elsewhere: (userIds: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** Those of these users who are connected to any other node; rejects never. Nothing where there is no other node. */
+  readonly elsewhere: (userIds: readonly string[]) => Promise<ReadonlySet<string>> | undefined;
   readonly maxPayloadBytes: number;
   readonly maxPendingSends: number;
   readonly maxRecipients: number;
@@ -38,10 +45,20 @@ const MAX_TTL_MS = 366 * 86_400_000;
 /** Drafts per call of the broker, so that one send to many does not hold up the others. */
 const BATCH = 1_000;
 
+/** A message without its recipient. */
+interface Content {
+  readonly encoded: Encoded;
+  readonly ttlMs: number;
+  readonly from: string | undefined;
+  readonly devices: DeviceFilter | undefined;
+  readonly key: SendKey | undefined;
+}
+
 /** The way of a message into mailboxes: check, encode once, publish. */
 export class Sender {
   readonly #options: SenderOptions;
-  readonly #id = randomUUID();
+  /** Of this sender and no other, ever; short, because it is in the id of every message. */
+  readonly #id = randomBytes(12).toString("base64url");
   #published = 0;
   #pending = 0;
   #closed = false;
@@ -51,21 +68,34 @@ export class Sender {
   }
 
   /**
-   * One durable message to one user.
-   * @throws UsercastError for a bad argument, `OVERLOADED`, or what the broker says
+   * One durable message to one user. Rejects with a UsercastError for a bad argument, `OVERLOADED`, or what the broker says. Without
+   * a promise of its own, because this is done for every message.
    */
-  async one(user: unknown, event: unknown, data: unknown, settings: SendSettings): Promise<Receipt> {
-    const userId = parseUserId(user);
-    const draft = this.#drafter(event, data, settings);
-    this.#take(1);
+  one(user: unknown, event: unknown, data: unknown, { settings, settle }: OneSend): void {
+    let isTaken = false;
     try {
-      const drafts = [draft(userId)];
-      const [[result], elsewhere] = await Promise.all([this.#publish(drafts), this.#options.elsewhere([userId])]);
-      const outcome = this.#outcome(userId, result, drafts[0], elsewhere);
-      if (outcome.state === "failed") throw outcome.error;
-      return outcome;
-    } finally {
-      this.#pending -= 1;
+      const userId = parseUserId(user);
+      const draft = this.#draft(userId, this.#check(event, data, settings));
+      this.#take(1);
+      isTaken = true;
+      const publishing = this.#options.broker.publish([draft]);
+      const elsewhere = this.#options.elsewhere([userId]);
+      const answer = (result: PublishResult | undefined, away?: ReadonlySet<string>): void => {
+        this.#pending -= 1;
+        const outcome = this.#outcome(userId, result, draft, away);
+        if (outcome.state === "failed") settle.reject(outcome.error);
+        else settle.resolve(outcome);
+      };
+      publishing.then(
+        ([result]) => {
+          if (elsewhere === undefined) answer(result);
+          else void elsewhere.then((away) => answer(result, away));
+        },
+        (error: unknown) => answer({ state: "failed", error: UsercastError.from(error, "STORE_FAILED") }),
+      );
+    } catch (error) {
+      if (isTaken) this.#pending -= 1;
+      settle.reject(isTaken ? UsercastError.from(error, "STORE_FAILED") : error);
     }
   }
 
@@ -75,7 +105,7 @@ export class Sender {
    */
   async many(users: readonly unknown[], event: unknown, data: unknown, settings: SendSettings): Promise<readonly Outcome[]> {
     this.#checkCount(users.length);
-    const draft = this.#drafter(event, data, settings);
+    const content = this.#check(event, data, settings);
     const outcomes: Outcome[] = [];
     const places = new Map<string, number>();
     for (const user of users) {
@@ -92,7 +122,7 @@ export class Sender {
       const recipients = [...places];
       for (let i = 0; i < recipients.length; i += BATCH) {
         const batch = recipients.slice(i, i + BATCH);
-        const drafts = batch.map(([userId]) => draft(userId));
+        const drafts = batch.map(([userId]) => this.#draft(userId, content));
         const away = batch.map(([userId]) => userId);
         const [results, elsewhere] = await Promise.all([this.#publish(drafts), this.#options.elsewhere(away)]);
         for (const [j, [userId, place]] of batch.entries()) {
@@ -140,31 +170,48 @@ export class Sender {
     }
   }
 
-  #outcome(userId: string, result: PublishResult | undefined, draft: Draft | undefined, elsewhere: ReadonlySet<string>): Outcome {
+  #outcome(
+    userId: string,
+    result: PublishResult | undefined,
+    draft: Draft | undefined,
+    elsewhere?: ReadonlySet<string>,
+  ): Outcome {
     if (result === undefined || draft === undefined) return failed(userId, new UsercastError("INTERNAL"));
     if (result.state === "failed") return failed(userId, result.error);
     const { state, epoch, offset, at } = result;
-    const accepted = this.#options.isHere(userId) || elsewhere.has(userId) ? "pushed" : "queued";
+    const accepted = this.#options.isHere(userId) || elsewhere?.has(userId) ? "pushed" : "queued";
     const fields = { userId, state: state === "duplicate" ? state : accepted, epoch, offset, at } as const;
     // Of a repeated send the first one's time to live is not known here; it was the same, if the sender did not change it.
     return new Receipt(fields, this.#options, { devices: draft.devices, expiresAt: at + draft.ttlMs });
   }
 
   /** Checks and encodes once, for any number of recipients. */
-  #drafter(event: unknown, data: unknown, settings: SendSettings): (userId: string) => Draft {
+  #check(event: unknown, data: unknown, settings: SendSettings): Content {
+    const { ttl, from, devices, idempotencyKey } = settings;
     const encoded = encodeMessage(event, data, this.#options.maxPayloadBytes);
-    const ttlMs = settings.ttl === undefined ? MAX_TTL_MS : parseTtl(settings.ttl, MAX_TTL_MS);
-    const common = {
-      ...encoded,
+    return {
+      encoded,
+      ttlMs: ttl === undefined ? MAX_TTL_MS : parseTtl(ttl, MAX_TTL_MS),
+      from,
+      devices: devices && parseDevices(devices),
+      key: idempotencyKey === undefined ? undefined : sendKey(settings, encoded),
+    };
+  }
+
+  #draft(userId: string, { encoded: { text, bytes, attachments }, ttlMs, from, devices, key }: Content): Draft {
+    this.#published += 1;
+    const draft: { -readonly [Field in keyof Draft]: Draft[Field] } = {
+      id: this.#id + this.#published,
+      userId,
+      text,
+      bytes,
       ttlMs,
-      ...(settings.from !== undefined && { from: settings.from }),
-      ...(settings.devices && { devices: parseDevices(settings.devices) }),
-      ...(settings.idempotencyKey !== undefined && { key: sendKey(settings, encoded) }),
     };
-    return (userId) => {
-      this.#published += 1;
-      return { ...common, id: `${this.#id}-${this.#published}`, userId };
-    };
+    if (attachments !== undefined) draft.attachments = attachments;
+    if (from !== undefined) draft.from = from;
+    if (devices !== undefined) draft.devices = devices;
+    if (key !== undefined) draft.key = key;
+    return draft;
   }
 
   #checkCount(count: number): void {

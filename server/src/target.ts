@@ -1,7 +1,7 @@
 import { UsercastError } from "@usercast/protocol";
 import type { AskMode, Questions } from "./ask.ts";
 import type { EventData, EventName } from "./events.ts";
-import { Pending } from "./pending.ts";
+import { Pending, type Settle } from "./pending.ts";
 import type { Answers } from "./question.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Outcome, Sender, SendSettings } from "./send.ts";
@@ -57,12 +57,12 @@ export class Target<Events, Result> {
    * `error` event and does not end the process.
    */
   emit<E extends EventName<Events>>(event: E, ...data: EventData<Events, E>): Promise<Result> {
-    return Pending.of(this.#send(event, data), this.#context.report);
+    return this.#send(event, data);
   }
 
   /** `emit("message", data)`, as in Socket.IO. */
   send(...data: "message" extends keyof Events ? EventData<Events, "message"> : readonly [data?: unknown]): Promise<Result> {
-    return Pending.of(this.#send("message", data), this.#context.report);
+    return this.#send("message", data);
   }
 
   /**
@@ -121,16 +121,27 @@ export class Target<Events, Result> {
     return new Target(this.#context, this.#audience, { ...this.#settings, ...settings });
   }
 
-  async #send(event: string, data: readonly unknown[]): Promise<Result> {
-    const { sender } = this.#context;
-    const { users, single } = this.#audience;
-    if (this.#settings.refused !== undefined) throw this.#settings.refused;
-    const datum = onlyDatum(data);
-    const answer = single
-      ? await sender.one(users[0], event, datum, this.#settings)
-      : await sender.many(users, event, datum, this.#settings);
-    // `Result` says which of the two it is; whoever made the target chose it by `single`.
-    return answer as Receipt & readonly Outcome[] as Result;
+  #send(event: string, data: readonly unknown[]): Promise<Result> {
+    return Pending.begin<Result>((settle) => {
+      const { sender } = this.#context;
+      const { users, single } = this.#audience;
+      try {
+        if (this.#settings.refused !== undefined) throw this.#settings.refused;
+        const datum = onlyDatum(data);
+        // `Result` says which of the two it is; whoever made the target chose it by `single`.
+        if (single)
+          sender.one(users[0], event, datum, {
+            settings: this.#settings,
+            settle: settle as Settle<Receipt | readonly Outcome[]>,
+          });
+        else
+          sender
+            .many(users, event, datum, this.#settings)
+            .then(settle.resolve as (outcomes: readonly Outcome[]) => void, settle.reject);
+      } catch (error) {
+        settle.reject(error);
+      }
+    }, this.#context.report);
   }
 
   async #ask(event: string, data: unknown, mode: AskMode): Promise<unknown> {

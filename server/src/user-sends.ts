@@ -15,6 +15,7 @@ import type { Nodes } from "./nodes.ts";
 import type { Authorization, ResolvedOptions } from "./options.ts";
 import type { Broker, ReceiptGrant } from "./ports.ts";
 import { progressOf, stateOf } from "./progress.ts";
+import type { Receipt } from "./receipt.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Sender, SendSettings } from "./send.ts";
 
@@ -125,7 +126,9 @@ export class UserSends {
       return { ok: true, state: "accepted" };
     }
     try {
-      const { epoch, offset } = await sender.one(to, event, data, settings);
+      const { epoch, offset } = await new Promise<Receipt>((resolve, reject) =>
+        sender.one(to, event, data, { settings, settle: { resolve, reject } }),
+      );
       if (receipts === undefined) return { ok: true, state: "accepted" };
       this.#follow({ from, to, key }, { epoch, offset }, receipts);
       return { ok: true, state: "accepted", receipts: true };

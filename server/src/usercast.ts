@@ -163,8 +163,8 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     this.#receipts = new Receipts({ broker, maxPending: this.#options.maxPendingReceipts, onError: report });
     const receipts = this.#receipts;
     const isHere = (userId: string): boolean => hub.get(userId) !== undefined;
-    const elsewhere = (userIds: readonly string[]): Promise<ReadonlySet<string>> =>
-      presence.online(switchboard.isAlone ? [] : userIds.filter((userId) => !isHere(userId)));
+    const elsewhere = (userIds: readonly string[]): Promise<ReadonlySet<string>> | undefined =>
+      switchboard.isAlone ? undefined : presence.online(userIds.filter((userId) => !isHere(userId)));
     this.#sender = new Sender({ ...this.#options, broker, receipts, report, isHere, elsewhere });
     this.#questions = new Questions({ ...this.#options, hub, presence, switchboard });
     const context = {

@@ -1,4 +1,4 @@
-import type { Control, ControlTarget, CursorsMoved, MailboxListener, Unsubscribe } from "../ports.ts";
+import type { Control, ControlTarget, CursorsMoved, Entry, MailboxListener, Unsubscribe } from "../ports.ts";
 import type { Renewed } from "./epoch.ts";
 
 const nothing = (): void => {};
@@ -43,10 +43,26 @@ export class Listeners {
     if (!this.#byUser.has(userId)) return;
     this.#calls.push({ userId, call });
     if (this.#telling) return;
+    this.#tellWaiting();
+  }
+
+  /** Tells all listeners of a user of an entry, after everything that is being told. Most often nothing is, and then this makes no garbage. */
+  tellEntry(userId: string, entry: Entry, epoch: string): void {
+    const subscriptions = this.#byUser.get(userId);
+    if (subscriptions === undefined) return;
+    if (this.#telling) {
+      this.#calls.push({ userId, call: (listener) => listener.entry(entry, epoch) });
+      return;
+    }
     this.#telling = true;
-    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
-    this.#calls.length = 0;
-    this.#telling = false;
+    for (const { listener } of subscriptions) {
+      try {
+        listener.entry(entry, epoch);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+    this.#tellWaiting();
   }
 
   /** Adds a node until the returned function is called. */
@@ -74,6 +90,13 @@ export class Listeners {
   /** Forgets everybody. */
   clear(): void {
     this.#byUser.clear();
+  }
+
+  #tellWaiting(): void {
+    this.#telling = true;
+    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
+    this.#calls.length = 0;
+    this.#telling = false;
   }
 
   #tellAll(userId: string, call: Call): void {

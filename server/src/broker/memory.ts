@@ -95,11 +95,13 @@ class MemoryBroker implements Broker {
       this.#warned = true;
       this.#warn(WARNING);
     }
-    return drafts.map((draft) => {
-      const result = this.#recent.get(draft.id) ?? this.#publishOne(draft);
-      this.#recent.remember(draft.id, result);
-      return result;
-    });
+    return drafts.map((draft) => this.#recent.get(draft.id) ?? this.#publishFirst(draft));
+  }
+
+  #publishFirst(draft: Draft): PublishResult {
+    const result = this.#publishOne(draft);
+    this.#recent.remember(draft.id, result);
+    return result;
   }
 
   #publishOne(draft: Draft): PublishResult {
@@ -112,14 +114,21 @@ class MemoryBroker implements Broker {
     const error = this.#makeRoom(draft, now);
     if (error) return error;
 
-    const mailbox = this.#mailboxes.get(draft.userId) ?? new Mailbox(this.#epochs.of(draft.userId), this.#retention);
-    this.#mailboxes.set(draft.userId, mailbox);
-    const entry = this.#counted(mailbox, () => mailbox.append(draft, now));
+    const mailbox = this.#mailboxes.get(draft.userId) ?? this.#create(draft.userId);
+    const before = mailbox.bytes;
+    const entry = mailbox.append(draft, now);
+    this.#totalBytes += mailbox.bytes - before;
     if (draft.devices && "only" in draft.devices) mailbox.cursors.expect(draft.devices.only, now, this.#retention);
     const { head } = mailbox; // before anybody is told, who may publish the next one at once
     if (draft.key) this.#keys.add(draft, draft.key, head, now);
-    this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, head.epoch));
-    return { state: "accepted", ...head };
+    this.#listeners.tellEntry(draft.userId, entry, head.epoch);
+    return { state: "accepted", epoch: head.epoch, offset: head.offset, at: head.at };
+  }
+
+  #create(userId: string): Mailbox {
+    const mailbox = new Mailbox(this.#epochs.of(userId), this.#retention);
+    this.#mailboxes.set(userId, mailbox);
+    return mailbox;
   }
 
   /** Checks every limit before anything is changed: a draft that is refused costs nobody a message. */
@@ -131,9 +140,10 @@ class MemoryBroker implements Broker {
       if (this.#keys.isFull) return failed("IDEMPOTENCY_FULL");
     }
     const mailbox = this.#mailboxes.get(draft.userId);
-    if (!mailbox && this.#mailboxes.size >= maxMailboxes) return failed("STORE_FULL");
     if (mailbox) this.#counted(mailbox, () => mailbox.makeRoom(draft.bytes, now));
+    else if (this.#mailboxes.size >= maxMailboxes) return failed("STORE_FULL");
     if (this.#retention.whenFull === "reject" && mailbox?.isFullFor(draft.bytes)) return failed("MAILBOX_FULL");
+    if (this.#totalBytes + draft.bytes <= maxTotalBytes) return undefined;
     const isFull = () => this.#totalBytes - (mailbox?.excess(draft.bytes) ?? 0) + draft.bytes > maxTotalBytes;
     if (isFull()) this.#sweepSome(now);
     return isFull() ? failed("STORE_FULL") : undefined;

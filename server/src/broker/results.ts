@@ -1,5 +1,5 @@
 import { type ErrorCode, UsercastError } from "@usercast/protocol";
-import type { PublishResult } from "../ports.ts";
+import type { Draft, Entry, PublishResult } from "../ports.ts";
 
 /** The result of a draft that was refused. */
 export const failed = (code: ErrorCode, cause?: unknown): PublishResult & { readonly state: "failed" } => ({
@@ -12,3 +12,15 @@ export const failed = (code: ErrorCode, cause?: unknown): PublishResult & { read
  * character, so nobody can write into another sender's scope, or into the back end's.
  */
 export const keyScope = (from: string | undefined, key: string): string => `${from ?? ""}\0${key}`;
+
+/** The entry that a draft becomes. It is assigned to and not spread: this is done for every message. */
+export function entryOf(draft: Draft, offset: number, at: number, { retentionMs }: { readonly retentionMs: number }): Entry {
+  const { text, bytes, attachments, from, key, devices } = draft;
+  const expiresAt = at + Math.min(draft.ttlMs, retentionMs);
+  const entry: { -readonly [Field in keyof Entry]: Entry[Field] } = { offset, at, expiresAt, text, bytes };
+  if (attachments !== undefined) entry.attachments = attachments;
+  if (from !== undefined) entry.from = from;
+  if (key !== undefined) entry.key = key.key;
+  if (devices !== undefined) entry.devices = devices;
+  return entry;
+}

@@ -3,7 +3,7 @@ import type { CursorMove, CursorsMoved, Draft, Entry, PublishResult, SendKey } f
 import { CursorSet } from "../cursors.ts";
 import type { Epochs, Renewed } from "../epoch.ts";
 import type { RecentPublishes } from "../recent.ts";
-import { failed, keyScope } from "../results.ts";
+import { entryOf, failed, keyScope } from "../results.ts";
 import type { Retention } from "../retention.ts";
 import { type Expiry, entriesFrom, type Mailbox, type Tables, type Totals } from "./tables.ts";
 
@@ -180,20 +180,10 @@ export class Transaction {
   }
 
   #append(draft: Draft, mailbox: Mailbox): Entry {
-    const { userId, text, bytes, attachments, from, key, devices } = draft;
+    const { userId, bytes } = draft;
     // Two messages of one millisecond still differ in time, and a clock set back repeats none.
     const at = Math.max(this.#now, mailbox.headAt + 1);
-    const entry: Entry = {
-      offset: mailbox.head + 1,
-      at,
-      expiresAt: at + Math.min(draft.ttlMs, this.#retention.retentionMs),
-      text,
-      bytes,
-      ...(attachments && { attachments }),
-      ...(from !== undefined && { from }),
-      ...(key && { key: key.key }),
-      ...(devices && { devices }),
-    };
+    const entry = entryOf(draft, mailbox.head + 1, at, this.#retention);
     this.#tables.entries.put([userId, entry.offset], entry);
     this.#tables.expiries.put([entry.expiresAt, userId, entry.offset], bytes);
     if (mailbox.count === 0) mailbox.first = entry.offset;

@@ -1,6 +1,7 @@
 import type { Position } from "@usercast/protocol";
 import type { Draft, Entry } from "../../ports.ts";
 import { CursorSet } from "../cursors.ts";
+import { entryOf } from "../results.ts";
 import type { Retention } from "../retention.ts";
 import { Queue } from "./queue.ts";
 
@@ -58,17 +59,7 @@ export class Mailbox {
   append(draft: Draft, now: number): Entry {
     // Two messages of one millisecond still differ in time, and a clock set back repeats none.
     const at = Math.max(now, this.#head.at + 1);
-    const entry: Entry = {
-      offset: this.#head.offset + 1,
-      at,
-      expiresAt: at + Math.min(draft.ttlMs, this.#retention.retentionMs),
-      text: draft.text,
-      bytes: draft.bytes,
-      ...(draft.attachments && { attachments: draft.attachments }),
-      ...(draft.from !== undefined && { from: draft.from }),
-      ...(draft.key && { key: draft.key.key }),
-      ...(draft.devices && { devices: draft.devices }),
-    };
+    const entry = entryOf(draft, this.#head.offset + 1, at, this.#retention);
     while (this.#log.size > 0 && this.isFullFor(entry.bytes)) {
       this.#trimmed = this.#log.at(0)?.offset ?? this.#trimmed;
       this.#dropFront();
@@ -82,7 +73,8 @@ export class Mailbox {
 
   /** Makes room before an append: what has expired goes first, so that it pushes out nothing that has not. */
   makeRoom(bytes: number, now: number): void {
-    for (let front = this.#log.at(0); front !== undefined && front.expiresAt <= now; front = this.#log.at(0)) this.#dropFront();
+    if (this.#earliestExpiry <= now)
+      for (let front = this.#log.at(0); front !== undefined && front.expiresAt <= now; front = this.#log.at(0)) this.#dropFront();
     if (!this.isFullFor(bytes)) return;
     // A look at the whole log is worth it once for every quarter of it that was appended: constant on average. Where nothing is
     // appended because it is full, only what has expired makes room.
