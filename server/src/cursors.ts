@@ -1,5 +1,5 @@
 import { named, together as passedTogether } from "./passed.ts";
-import type { Broker, CancelTimer, Clock, CursorMove } from "./ports.ts";
+import type { Broker, CancelTimer, Clock, CursorMove, DeviceMove } from "./ports.ts";
 
 interface WaitingMove {
   readonly epoch: string;
@@ -20,6 +20,8 @@ export interface CursorWriterOptions {
 /** The longest wait between two tries of a store that fails. */
 const MAX_WAIT_MS = 30_000;
 const MAX_DOUBLINGS = 16;
+/** Cursors in one write: a store writes on the thread that also serves connections. */
+const WRITTEN_AT_ONCE = 256;
 
 const furthest = (a: number | undefined, b: number | undefined): number => Math.max(a ?? 0, b ?? 0);
 
@@ -42,12 +44,29 @@ function together(first: CursorMove, second: CursorMove): CursorMove {
   };
 }
 
+/** Whether `next` says all that `move` does, as nearly every confirmation does of the one before. */
+const replaces = (next: CursorMove, move: CursorMove): boolean =>
+  (next.delivered ?? -1) >= (move.delivered ?? -1) &&
+  (next.witness?.offset ?? 0) >= (move.witness?.offset ?? 0) &&
+  (move.read ?? move.began ?? move.missed ?? move.skipped) === undefined &&
+  next.transient === move.transient;
+
+type Devices = Map<string, WaitingMove>;
+
+/** Writes under way of several users. */
+interface Round {
+  readonly users: ReadonlyMap<string, Devices>;
+  readonly written: Promise<void>;
+}
+
 /** Gathers moves of device cursors and writes each at most once per interval, and at disconnect. */
 export class CursorWriter {
   readonly #options: CursorWriterOptions;
   /** By user, then by device. */
-  readonly #waiting = new Map<string, Map<string, WaitingMove>>();
-  /** Writes under way, by user. */
+  #waiting = new Map<string, Devices>();
+  /** Writes of a whole interval under way. */
+  readonly #rounds = new Set<Round>();
+  /** Writes of one user under way. */
   readonly #writing = new Map<string, Promise<void>>();
   #timer: CancelTimer | undefined;
   /** Whether the last write failed, and how many rounds of writes in a row did. */
@@ -67,10 +86,12 @@ export class CursorWriter {
       this.#waiting.set(userId, devices);
     }
     const known = devices.get(device);
-    devices.set(device, { epoch, move: known?.epoch === epoch ? together(known.move, move) : move });
+    const isMore = known?.epoch === epoch && !replaces(move, known.move);
+    devices.set(device, { epoch, move: isMore ? together(known.move, move) : move });
+    if (this.#timer !== undefined) return;
     // While the store fails, each try waits twice as long as the last.
     const waitMs = Math.min(Math.max(this.#options.intervalMs, 1) * 2 ** this.#failures, MAX_WAIT_MS);
-    this.#timer ??= this.#options.clock.after(Math.max(waitMs, this.#options.intervalMs), () => {
+    this.#timer = this.#options.clock.after(Math.max(waitMs, this.#options.intervalMs), () => {
       this.#timer = undefined;
       void this.flushAll().then(() => {
         this.#failures = this.#failing ? Math.min(this.#failures + 1, MAX_DOUBLINGS) : 0;
@@ -80,12 +101,12 @@ export class CursorWriter {
 
   /** Resolves when everything noted so far of this user is written, or its failure reported. */
   flush(userId: string): Promise<void> {
-    const before = this.#writing.get(userId);
+    const before = this.#underWay(userId);
     const devices = this.#waiting.get(userId);
     if (devices === undefined) return before ?? Promise.resolve();
     this.#waiting.delete(userId);
     const write = (before ?? Promise.resolve())
-      .then(() => this.#write(userId, devices))
+      .then(() => this.#write(new Map([[userId, devices]])))
       .finally(() => {
         if (this.#writing.get(userId) === write) this.#writing.delete(userId);
       });
@@ -95,8 +116,15 @@ export class CursorWriter {
 
   /** Resolves when everything noted so far is written, or its failure reported. */
   async flushAll(): Promise<void> {
-    await Promise.all([...this.#waiting.keys()].map((userId) => this.flush(userId)));
-    await Promise.all(this.#writing.values());
+    const before = [...this.#writing.values(), ...Array.from(this.#rounds, ({ written }) => written)];
+    if (this.#waiting.size > 0) {
+      const users = this.#waiting;
+      this.#waiting = new Map();
+      const round = { users, written: Promise.all(before).then(() => this.#write(users)) };
+      this.#rounds.add(round);
+      await round.written;
+      this.#rounds.delete(round);
+    } else await Promise.all(before);
   }
 
   /** Writes what waits and stops the timer. */
@@ -106,22 +134,46 @@ export class CursorWriter {
     this.#timer = undefined;
   }
 
-  async #write(userId: string, devices: ReadonlyMap<string, WaitingMove>): Promise<void> {
-    const { broker, onError } = this.#options;
-    const writes = [...devices].map(async ([device, { epoch, move }]) => {
-      try {
-        await broker.advance(userId, device, epoch, move);
-        this.#failing = false;
-      } catch (error) {
-        // Reported once per outage, not for each cursor and try.
-        if (!this.#failing) onError(error);
-        this.#failing = true;
+  /** The writes of a user that have not ended. */
+  #underWay(userId: string): Promise<void> | undefined {
+    let last = this.#writing.get(userId);
+    for (const { users, written } of this.#rounds) {
+      if (users.has(userId)) last = last === undefined ? written : Promise.all([last, written]).then(() => {});
+    }
+    return last;
+  }
+
+  async #write(users: ReadonlyMap<string, Devices>): Promise<void> {
+    const { broker } = this.#options;
+    const moves: DeviceMove[] = [];
+    for (const [userId, devices] of users) {
+      for (const [device, { epoch, move }] of devices) moves.push({ userId, device, epoch, move });
+    }
+    if (broker.advanceAll !== undefined) {
+      for (let i = 0; i < moves.length; i += WRITTEN_AT_ONCE) {
+        const some = moves.slice(i, i + WRITTEN_AT_ONCE);
+        await this.#outcome(some, (moves) => broker.advanceAll?.(moves));
+      }
+    } else {
+      const advance = ([one]: readonly DeviceMove[]) => one && broker.advance(one.userId, one.device, one.epoch, one.move);
+      await Promise.all(moves.map((one) => this.#outcome([one], advance)));
+    }
+  }
+
+  async #outcome(moves: readonly DeviceMove[], write: (moves: readonly DeviceMove[]) => Promise<void> | undefined): Promise<void> {
+    try {
+      await write(moves);
+      this.#failing = false;
+    } catch (error) {
+      // Reported once per outage, not for each cursor and try.
+      if (!this.#failing) this.#options.onError(error);
+      this.#failing = true;
+      for (const { userId, device, epoch, move } of moves) {
         // Waits for the next interval, unless something of a newer life already does.
         const newer = this.#waiting.get(userId)?.get(device);
         if (newer === undefined || newer.epoch === epoch) this.moved(userId, device, epoch, move);
       }
-    });
-    await Promise.all(writes);
+    }
   }
 
   #forgetOldest(): void {

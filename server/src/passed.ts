@@ -14,6 +14,7 @@ export interface PassedOver {
 }
 
 const NONE: readonly OffsetRange[] = [];
+const NOTHING: PassedOver = {};
 
 /** Both of them. */
 export const together = (first: PassedOver, second: PassedOver): PassedOver => ({
@@ -39,6 +40,8 @@ export const named = ({ missed = NONE, skipped = NONE, began }: PassedOver): Pic
 /** What lies below a cursor, and what is left above it. */
 export function split(passed: PassedOver, through: number): readonly [below: PassedOver, above: PassedOver] {
   const { missed = NONE, skipped = NONE, began } = passed;
+  // Most often a device was given everything.
+  if (missed.length + skipped.length === 0) return [began === undefined ? NOTHING : { began }, NOTHING];
   const below = (ranges: readonly OffsetRange[]): readonly OffsetRange[] =>
     without(ranges, { first: through + 1, last: Number.MAX_SAFE_INTEGER });
   const above = (ranges: readonly OffsetRange[]): readonly OffsetRange[] => without(ranges, { first: 0, last: through });

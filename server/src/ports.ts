@@ -152,6 +152,14 @@ export interface CursorMove extends Partial<Cursors> {
   readonly transient?: boolean;
 }
 
+/** One move among many. */
+export interface DeviceMove {
+  readonly userId: string;
+  readonly device: string;
+  readonly epoch: string;
+  readonly move: CursorMove;
+}
+
 /** A device's cursors moved. */
 export interface CursorsMoved {
   readonly device: string;
@@ -239,6 +247,9 @@ export interface Broker {
    * transient id are forgotten first, then the one last seen longest ago; so is who was not seen for long.
    */
   advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void>;
+
+  /** The same for many at once, where that is cheaper than one by one. When it rejects, any of them may not have been made. */
+  advanceAll?(moves: readonly DeviceMove[]): Promise<void>;
 
   /** MUST write nothing; a user without messages gets an epoch that stays the same while the process lives. */
   position(userId: string): Promise<MailboxState>;

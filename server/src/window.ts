@@ -7,8 +7,10 @@ export interface WindowLimits {
 /** What was pushed to one connection and is not confirmed. A slow reader costs this much; the rest waits in the log. */
 export class Window {
   readonly #limits: WindowLimits;
-  /** Offsets and sizes, oldest first. */
-  readonly #pushed: { readonly offset: number; readonly bytes: number }[] = [];
+  /** Offset and size of each in turns, oldest first: plain numbers, because every delivery adds two. */
+  #pushed: number[] = [];
+  /** How much of the list is confirmed. */
+  #settled = 0;
   #bytes = 0;
   /** Without a way to ask for confirmations nothing is held against the client. */
   #isOpen = false;
@@ -19,35 +21,45 @@ export class Window {
 
   /** Room for so many messages more. */
   get room(): number {
-    return this.#isOpen ? Number.POSITIVE_INFINITY : this.#limits.windowMessages - this.#pushed.length;
+    return this.#isOpen ? Number.POSITIVE_INFINITY : this.#limits.windowMessages - this.#count;
   }
 
   /** Whether a message of this size may be pushed. One is always allowed, whatever its size. */
   hasRoomFor(bytes: number): boolean {
-    return this.#isOpen || this.#pushed.length === 0 || (this.room > 0 && this.#bytes + bytes <= this.#limits.windowBytes);
+    return this.#isOpen || this.#count === 0 || (this.room > 0 && this.#bytes + bytes <= this.#limits.windowBytes);
   }
 
   push(offset: number, bytes: number): void {
     if (this.#isOpen) return;
-    this.#pushed.push({ offset, bytes });
+    this.#pushed.push(offset, bytes);
     this.#bytes += bytes;
   }
 
   /** Everything up to `offset` has arrived. */
   confirm(through: number): void {
-    let settled = 0;
-    for (const { offset, bytes } of this.#pushed) {
-      if (offset > through) break;
-      settled += 1;
-      this.#bytes -= bytes;
+    const pushed = this.#pushed;
+    let settled = this.#settled;
+    for (; (pushed[settled] ?? Number.POSITIVE_INFINITY) <= through; settled += 2) this.#bytes -= pushed[settled + 1] ?? 0;
+    if (settled === pushed.length) {
+      // Most often all of it is, and idle connections keep no list.
+      if (settled > 0) this.#pushed = [];
+      settled = 0;
+    } else if (settled * 2 > pushed.length) {
+      pushed.splice(0, settled);
+      settled = 0;
     }
-    this.#pushed.splice(0, settled);
+    this.#settled = settled;
   }
 
   /** Bounds nothing any more. */
   open(): void {
     this.#isOpen = true;
-    this.#pushed.length = 0;
+    this.#pushed = [];
+    this.#settled = 0;
     this.#bytes = 0;
+  }
+
+  get #count(): number {
+    return (this.#pushed.length - this.#settled) / 2;
   }
 }

@@ -54,7 +54,7 @@ export class CursorSet {
   advance(name: string, move: CursorMove, place: Place, limits: DeviceLimits): Omit<CursorsMoved, "epoch"> | undefined {
     const { now, head } = place;
     const { delivered, read } = this.#user;
-    const from = this.devices(now, limits).get(name);
+    const from = this.#known(name, now, limits);
     const to = forward(from ?? NOWHERE, move, head);
     const delivers = to.delivered > (from?.delivered ?? 0) || from?.deliveredAt === 0;
     const reads = to.read > (from?.read ?? 0);
@@ -86,7 +86,7 @@ export class CursorSet {
    * comes, others may have passed the message. Returns whether that is to be written.
    */
   expect(name: string, now: number, limits: DeviceLimits): boolean {
-    if (this.devices(now, limits).has(name)) return false;
+    if (this.#known(name, now, limits) !== undefined) return false;
     const { delivered, read } = this.#user;
     this.#devices.delete(name);
     this.#devices.set(name, { delivered, read, deliveredAt: 0, readAt: 0, seenAt: now, transient: true });
@@ -94,11 +94,17 @@ export class CursorSet {
     return true;
   }
 
+  /** A device that is not forgotten at `now`. */
+  #known(name: string, now: number, { deviceIdleMs }: DeviceLimits): DeviceCursors | undefined {
+    const known = this.#devices.get(name);
+    return known !== undefined && known.seenAt + deviceIdleMs > now ? known : undefined;
+  }
+
   #userAfter(from: DeviceCursors | undefined, to: Cursors, move: CursorMove): UserCursors {
     const { missed = [], skipped = [], unshown = false } = move;
     const { delivered, read } = this.#user;
     const way: Way = { from: from?.delivered ?? move.began, through: to.delivered, userDelivered: delivered };
-    const notGiven = [...missed, ...skipped].sort((a, b) => a.first - b.first);
+    const notGiven = missed.length + skipped.length === 0 ? missed : [...missed, ...skipped].sort((a, b) => a.first - b.first);
     return {
       delivered: Math.max(delivered, to.delivered),
       read: Math.max(read, to.read),
@@ -140,6 +146,8 @@ function passedOver(
   notGiven: readonly OffsetRange[],
   { from, through, userDelivered }: Way,
 ): readonly OffsetRange[] {
+  // Most often everything was given to somebody.
+  if (ranges.length + more.length === 0) return ranges;
   let left = ranges;
   if (from !== undefined) {
     let next = from + 1;

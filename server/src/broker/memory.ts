@@ -7,6 +7,7 @@ import type {
   Control,
   ControlTarget,
   CursorMove,
+  DeviceMove,
   Draft,
   KeyUse,
   MailboxListener,
@@ -174,8 +175,16 @@ class MemoryBroker implements Broker {
     return { epoch: head.epoch, head, trimmed, ...page };
   }
 
-  async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
+  advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
+    return this.advanceAll([{ userId, device, epoch, move }]);
+  }
+
+  async advanceAll(moves: readonly DeviceMove[]): Promise<void> {
     this.#mustBeOpen();
+    for (const one of moves) this.#advance(one);
+  }
+
+  #advance({ userId, device, epoch, move }: DeviceMove): void {
     const mailbox = this.#mailboxes.get(userId);
     if (mailbox?.head.epoch !== epoch || !isOfThisLog(move, mailbox.head, (offset) => mailbox.atOf(offset))) return;
     const place = { head: mailbox.head.offset, now: this.#clock.now() };

@@ -11,6 +11,7 @@ export function isOfThisLog({ witness }: CursorMove, head: Position, atOf: (offs
   if (witness === undefined) return true;
   const { offset, at } = witness;
   if (offset > head.offset) return false;
+  if (offset === head.offset) return at === head.at;
   const kept = atOf(offset);
   return kept === undefined ? at <= head.at : at === kept;
 }
