@@ -160,7 +160,10 @@ export class CursorWriter {
     }
   }
 
-  async #outcome(moves: readonly DeviceMove[], write: (moves: readonly DeviceMove[]) => Promise<void> | undefined): Promise<void> {
+  async #outcome(
+    moves: readonly DeviceMove[],
+    write: (moves: readonly DeviceMove[]) => Promise<void> | undefined,
+  ): Promise<void> {
     try {
       await write(moves);
       this.#failing = false;

@@ -276,7 +276,7 @@ export class Registration {
     const answer = this.#callback(rest.at(-1) ?? request);
     const sender = this.#registeredConnection();
     if (sender === undefined) answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
-    else void this.#context.userSends.take(sender.userId, request).then((result) => answer?.(result));
+    else this.#context.userSends.take(sender.userId, request, (result) => answer?.(result));
   };
 
   readonly #onState = (requests: unknown, ...rest: readonly unknown[]): void => {

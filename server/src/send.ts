@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, hash as digest, randomBytes } from "node:crypto";
 import { PLAIN_DEVICE, parseDeviceId, parseIdempotencyKey, parseTtl, parseUserId, UsercastError } from "@usercast/protocol";
 import { encodeMessage } from "./encode.ts";
 import type { Settle } from "./pending.ts";
@@ -233,10 +233,20 @@ const failed = (userId: string, error: UsercastError): Outcome => ({ userId, sta
 
 /** The digest covers what the recipient would get: a repetition with other content is a mistake of the sender's. */
 function sendKey({ idempotencyKey, devices, receipts }: SendSettings, { text, attachments }: Encoded): SendKey {
+  return {
+    key: parseIdempotencyKey(idempotencyKey),
+    digest: digestOf(text, attachments, devices),
+    ...(receipts && { receipts }),
+  };
+}
+
+function digestOf(text: string, attachments: Encoded["attachments"], devices: DeviceFilter | undefined): string {
+  // In one step where there is only text: most messages of users are of this kind, and each has a key.
+  if (attachments === undefined && devices === undefined) return digest("sha256", text, "base64url");
   const hash = createHash("sha256").update(text);
   for (const part of attachments ?? []) hash.update(`\n${part.byteLength}\n`).update(part);
   if (devices) hash.update(`\n${JSON.stringify(devices)}`);
-  return { key: parseIdempotencyKey(idempotencyKey), digest: hash.digest("base64url"), ...(receipts && { receipts }) };
+  return hash.digest("base64url");
 }
 
 /** @throws UsercastError `INVALID_DEVICE` or `INVALID_TARGET` */

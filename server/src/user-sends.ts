@@ -10,11 +10,11 @@ import {
   type StateAnswer,
   UsercastError,
 } from "@usercast/protocol";
-import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import type { Nodes } from "./nodes.ts";
 import type { Authorization, ResolvedOptions } from "./options.ts";
 import type { Broker, ReceiptGrant } from "./ports.ts";
 import { progressOf, stateOf } from "./progress.ts";
+import { Rate } from "./rate.ts";
 import type { Receipt } from "./receipt.ts";
 import type { Receipts } from "./receipts.ts";
 import type { Sender, SendSettings } from "./send.ts";
@@ -48,6 +48,9 @@ function receiptsOf(granted: Authorization): ReceiptGrant | undefined {
   return granted["receipts"] === true ? "read" : undefined;
 }
 
+const isPromise = (granted: Authorization | Promise<Authorization>): granted is Promise<Authorization> =>
+  typeof (granted as Partial<Promise<Authorization>> | undefined | null)?.then === "function";
+
 /** The user's connection that asks, as far as it matters here. */
 export interface UserSender {
   readonly userId: string;
@@ -64,6 +67,15 @@ export interface UserSendsParts {
   readonly receipts: Receipts;
 }
 
+/** A send that `authorize` was asked about, and who waits for what becomes of it. */
+interface Allowed {
+  readonly granted: Authorization;
+  readonly answer: (answer: SendAnswer) => void;
+  readonly refuse: (error: unknown) => void;
+}
+
+const ACCEPTED = { ok: true, state: "accepted" } as const;
+
 /** A message a user sent, by which its states are found again. */
 interface Sent {
   readonly from: string;
@@ -74,20 +86,26 @@ interface Sent {
 /** What users send to users: allowed, limited, and answered without a word about the recipient unless that was granted. */
 export class UserSends {
   readonly #parts: UserSendsParts;
-  readonly #limiter: RateLimiterMemory;
+  readonly #rate: Rate;
 
   constructor(parts: UserSendsParts) {
     this.#parts = parts;
-    const { points, durationMs } = parts.options.sendRate;
-    this.#limiter = new RateLimiterMemory({ points, duration: durationMs / 1_000 });
+    this.#rate = new Rate(parts.options.sendRate, parts.options.clock);
   }
 
-  /** Takes one request of `from` and says what became of it; never rejects. */
-  async take(from: string, value: unknown): Promise<SendAnswer> {
+  /** Takes one request of `from` and says, once, what became of it. Where `authorize` answers at once, nothing waits before the broker does. */
+  take(from: string, value: unknown, answer: (answer: SendAnswer) => void): void {
+    const refuse = (error: unknown): void => answer({ ok: false, error: UsercastError.from(error).toJSON() });
     try {
-      return await this.#send(from, value);
+      const { authorize } = this.#parts.options;
+      if (authorize === undefined) throw new UsercastError("FORBIDDEN", "This server does not let users send to users.");
+      this.#limit(from);
+      const request = parseRequest(value);
+      const granted = authorize(from, request.to, request.event, request.data ?? null);
+      if (!isPromise(granted)) this.#send(from, request, { granted, answer, refuse });
+      else void granted.then((grant) => this.#send(from, request, { granted: grant, answer, refuse })).catch(refuse);
     } catch (error) {
-      return { ok: false, error: UsercastError.from(error).toJSON() };
+      refuse(error);
     }
   }
 
@@ -97,7 +115,7 @@ export class UserSends {
       if (!Array.isArray(value) || value.length > LIMITS.stateRequests) {
         throw new UsercastError("INVALID_REQUEST", `States are asked for by a list of up to ${LIMITS.stateRequests} messages.`);
       }
-      await this.#limit(asker.userId);
+      this.#limit(asker.userId);
       const requests = value.map((request: unknown) => {
         if (!isRecord(request)) throw new UsercastError("INVALID_REQUEST", "A message is named by its recipient and its key.");
         return { to: parseUserId(request["to"]), key: parseIdempotencyKey(request["key"]) };
@@ -108,13 +126,10 @@ export class UserSends {
     }
   }
 
-  async #send(from: string, value: unknown): Promise<SendAnswer> {
-    const { options, sender } = this.#parts;
-    if (options.authorize === undefined) throw new UsercastError("FORBIDDEN", "This server does not let users send to users.");
-    await this.#limit(from);
-    const request = parseRequest(value);
+  #send(from: string, request: SendRequest, { granted, answer, refuse }: Allowed): void {
+    const { sender } = this.#parts;
     const { to, event, data = null, key, ttl } = request;
-    const receipts = receiptsOf(await options.authorize(from, to, event, data));
+    const receipts = receiptsOf(granted);
     const settings: SendSettings = {
       from,
       ...(key !== undefined && { idempotencyKey: key }),
@@ -123,20 +138,20 @@ export class UserSends {
     };
     if (request.volatile === true || key === undefined) {
       sender.signal([to], event, data, settings);
-      return { ok: true, state: "accepted" };
+      answer(ACCEPTED);
+      return;
     }
-    try {
-      const { epoch, offset } = await new Promise<Receipt>((resolve, reject) =>
-        sender.one(to, event, data, { settings, settle: { resolve, reject } }),
-      );
-      if (receipts === undefined) return { ok: true, state: "accepted" };
+    const resolve = ({ epoch, offset }: Receipt): void => {
+      if (receipts === undefined) return answer(ACCEPTED);
       this.#follow({ from, to, key }, { epoch, offset }, receipts);
-      return { ok: true, state: "accepted", receipts: true };
-    } catch (error) {
+      answer({ ...ACCEPTED, receipts: true });
+    };
+    const reject = (error: unknown): void => {
       // How full another's mailbox is, is theirs to tell.
-      const { code } = UsercastError.from(error);
-      throw code === "MAILBOX_FULL" && receipts === undefined ? new UsercastError("STORE_FULL") : error;
-    }
+      const isTheirs = UsercastError.from(error).code === "MAILBOX_FULL" && receipts === undefined;
+      refuse(isTheirs ? new UsercastError("STORE_FULL") : error);
+    };
+    sender.one(to, event, data, { settings, settle: { resolve, reject } });
   }
 
   async #stateOf({ userId: from, readReceipts }: UserSender, to: string, key: string): Promise<SendState | null> {
@@ -155,12 +170,7 @@ export class UserSends {
     void receipts.follow({ ...place, recipient: to, until, follower: `${from}\0${key}`, onPassage: tell });
   }
 
-  async #limit(from: string): Promise<void> {
-    try {
-      await this.#limiter.consume(from);
-    } catch (error) {
-      if (error instanceof RateLimiterRes) throw new UsercastError("RATE_LIMITED");
-      throw error;
-    }
+  #limit(from: string): void {
+    if (!this.#rate.take(from)) throw new UsercastError("RATE_LIMITED");
   }
 }
