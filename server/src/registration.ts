@@ -16,6 +16,7 @@ import { handshakeToken, type Identity, identify, parseIdentity } from "./auth/v
 import type { Connection, ConnectionInfo } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
 import { controlFrame } from "./frame.ts";
+import { takeAcks } from "./inbound.ts";
 import { type PacketFormat, SocketLink } from "./link.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { CancelTimer } from "./ports.ts";
@@ -81,6 +82,7 @@ export class Registration {
   #registers = { second: 0, count: 0 };
   #registerTimer: CancelTimer | undefined;
   #expiryTimer: CancelTimer | undefined;
+  readonly #leaveAcks: () => void;
 
   constructor(socket: Socket, context: RegistrationContext) {
     this.socket = socket;
@@ -93,6 +95,7 @@ export class Registration {
     socket.on(EVENTS.send, this.#onSend);
     socket.on(EVENTS.state, this.#onState);
     socket.onAny(this.#onAny);
+    this.#leaveAcks = takeAcks(socket, (offset) => this.#answer(undefined, (connection) => connection.ack(offset)));
     if (registerEvent !== false) socket.on(registerEvent, this.#onRegister);
     if (registerTimeoutMs !== false) {
       this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
@@ -310,6 +313,7 @@ export class Registration {
     const { registerEvent } = this.#context.options;
     this.socket.off("disconnect", this.#onDisconnect);
     this.socket.off(EVENTS.ack, this.#onAck);
+    this.#leaveAcks();
     this.socket.off(EVENTS.read, this.#onRead);
     this.socket.off(EVENTS.send, this.#onSend);
     this.socket.off(EVENTS.state, this.#onState);

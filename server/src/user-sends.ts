@@ -142,9 +142,8 @@ export class UserSends {
       return;
     }
     const resolve = ({ epoch, offset }: Receipt): void => {
-      if (receipts === undefined) return answer(ACCEPTED);
-      this.#follow({ from, to, key }, { epoch, offset }, receipts);
-      answer({ ...ACCEPTED, receipts: true });
+      if (receipts !== undefined) this.#follow({ from, to, key }, { epoch, offset }, receipts);
+      answer(receipts === undefined ? ACCEPTED : { ...ACCEPTED, receipts: true });
     };
     const reject = (error: unknown): void => {
       // How full another's mailbox is, is theirs to tell.

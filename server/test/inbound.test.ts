@@ -1,0 +1,70 @@
+import { EVENTS } from "@usercast/protocol";
+import { expect, test, vi } from "vitest";
+import { next, plain, start, wire } from "./harness.ts";
+
+const confirmed = async ({ users }: Awaited<ReturnType<typeof start>>): Promise<number> =>
+  (await users.connections("ana"))[0]?.confirmed ?? -1;
+
+test("a confirmation moves the connection, and one for more than was sent or that is none does not", async () => {
+  const on = await start();
+  const { socket, messages } = await wire(on.url, "ana");
+  for (const n of [1, 2, 3]) await on.users.to("ana").emit("message", n);
+  await vi.waitFor(() => expect(messages).toHaveLength(3));
+  for (const offset of [2, 4, -1, 1.5, "3", null, { offset: 3 }]) socket.emit(EVENTS.ack, offset);
+  await vi.waitFor(async () => expect(await confirmed(on)).toBe(2));
+  expect(await socket.timeout(1_000).emitWithAck(EVENTS.ack, 9)).toMatchObject({ ok: false, error: { code: "INVALID_ACK" } });
+  expect(await socket.timeout(1_000).emitWithAck(EVENTS.ack, 3)).toEqual({ ok: true });
+  expect(await confirmed(on)).toBe(3);
+});
+
+test("who hears every event of a socket, or stands before them, is given confirmations as ever", async () => {
+  const on = await start();
+  const { socket, messages } = await wire(on.url, "ana");
+  await on.users.to("ana").emit("message", 1);
+  await vi.waitFor(() => expect(messages).toHaveLength(1));
+  const [served] = await on.io.fetchSockets();
+  const raw = on.io.sockets.sockets.get(served?.id ?? "");
+  const seen: unknown[] = [];
+  raw?.onAny((event, offset) => seen.push([event, offset]));
+  socket.emit(EVENTS.ack, 1);
+  await vi.waitFor(() => expect(seen).toEqual([[EVENTS.ack, 1]]));
+  expect(await confirmed(on)).toBe(1);
+  raw?.offAny();
+  raw?.use(([event], proceed) => {
+    if (event === EVENTS.ack) seen.push("refused");
+    else proceed();
+  });
+  await on.users.to("ana").emit("message", 2);
+  await vi.waitFor(() => expect(messages).toHaveLength(2));
+  socket.emit(EVENTS.ack, 2);
+  await vi.waitFor(() => expect(seen).toContain("refused"));
+  expect(await confirmed(on)).toBe(1);
+});
+
+test("two namespaces of one connection confirm each for itself, and a socket that is let go is as it was found", async () => {
+  const on = await start();
+  const { socket, messages } = await wire(on.url, "ana");
+  const other = socket.io.socket("/other");
+  const heard = vi.fn();
+  on.io.of("/other").on("connection", (one) => one.on(EVENTS.ack, heard));
+  other.connect();
+  await next(other, "connect");
+  other.emit(EVENTS.ack, 7);
+  await vi.waitFor(() => expect(heard).toHaveBeenCalledWith(7));
+  await on.users.to("ana").emit("message", 1);
+  await vi.waitFor(() => expect(messages).toHaveLength(1));
+  await on.users.close();
+  const [left] = on.io.sockets.sockets.values();
+  left?.on(EVENTS.ack, heard);
+  socket.emit(EVENTS.ack, 1);
+  await vi.waitFor(() => expect(heard).toHaveBeenCalledWith(1));
+});
+
+test("a plain client that sends confirmations is refused as ever", async () => {
+  const on = await start();
+  const { socket, received } = await plain(on.url, "ana");
+  await on.users.to("ana").emit("message", 1);
+  await vi.waitFor(() => expect(received).toEqual([1]));
+  socket.emit(EVENTS.ack, 1);
+  expect(await socket.timeout(1_000).emitWithAck(EVENTS.ack, 1)).toMatchObject({ ok: false });
+});
