@@ -3,14 +3,14 @@ import type { Draft, Entry } from "../../ports.ts";
 import { CursorSet } from "../cursors.ts";
 import { entryOf } from "../results.ts";
 import type { Retention } from "../retention.ts";
-import { Queue } from "./queue.ts";
+import { Log } from "./log.ts";
 
 /** The log of one user and how far the user's devices have come. */
 export class Mailbox {
   /** How far its user has come. */
   readonly cursors = new CursorSet();
   readonly #retention: Retention;
-  readonly #log = new Queue<Entry>();
+  readonly #log = new Log();
   #head: Position;
   #bytes = 0;
   #trimmed = 0;
@@ -46,7 +46,7 @@ export class Mailbox {
     let dropped = 0;
     for (let index = 0; index < this.#log.size; index++) {
       if (!this.#isOver(this.#log.size - index + 1, this.#bytes - dropped + bytes)) break;
-      dropped += this.#log.at(index)?.bytes ?? 0;
+      dropped += this.#log.bytes(index);
     }
     return dropped;
   }
@@ -61,7 +61,7 @@ export class Mailbox {
     const at = Math.max(now, this.#head.at + 1);
     const entry = entryOf(draft, this.#head.offset + 1, at, this.#retention);
     while (this.#log.size > 0 && this.isFullFor(entry.bytes)) {
-      this.#trimmed = this.#log.at(0)?.offset ?? this.#trimmed;
+      this.#trimmed = this.#log.offset(0);
       this.#dropFront();
     }
     this.#log.push(entry);
@@ -73,8 +73,7 @@ export class Mailbox {
 
   /** Makes room before an append: what has expired goes first, so that it pushes out nothing that has not. */
   makeRoom(bytes: number, now: number): void {
-    if (this.#earliestExpiry <= now)
-      for (let front = this.#log.at(0); front !== undefined && front.expiresAt <= now; front = this.#log.at(0)) this.#dropFront();
+    if (this.#earliestExpiry <= now) while (this.#log.size > 0 && this.#log.expiresAt(0) <= now) this.#dropFront();
     if (!this.isFullFor(bytes)) return;
     // A look at the whole log is worth it once for every quarter of it that was appended: constant on average. Where nothing is
     // appended because it is full, only what has expired makes room.
@@ -87,10 +86,11 @@ export class Mailbox {
   clean(now: number): void {
     if (this.#earliestExpiry > now) return;
     let earliest = Number.POSITIVE_INFINITY;
-    this.#log.keep((entry) => {
-      const kept = entry.expiresAt > now;
-      if (kept) earliest = Math.min(earliest, entry.expiresAt);
-      else this.#bytes -= entry.bytes;
+    this.#log.keep((index) => {
+      const expiresAt = this.#log.expiresAt(index);
+      const kept = expiresAt > now;
+      if (kept) earliest = Math.min(earliest, expiresAt);
+      else this.#bytes -= this.#log.bytes(index);
       return kept;
     });
     this.#earliestExpiry = earliest;
@@ -98,16 +98,13 @@ export class Mailbox {
 
   /** The entries after `after`, expired ones included until they are cleaned away. */
   *after(after: number): Iterable<Entry> {
-    for (let index = this.#indexAfter(after); index < this.#log.size; index++) {
-      const entry = this.#log.at(index);
-      if (entry) yield entry;
-    }
+    for (let index = this.#indexAfter(after); index < this.#log.size; index++) yield this.#log.entry(index);
   }
 
   /** When the message at an offset was accepted, where it is kept. */
   atOf(offset: number): number | undefined {
-    const entry = this.#log.at(this.#indexAfter(offset - 1));
-    return entry?.offset === offset ? entry.at : undefined;
+    const index = this.#indexAfter(offset - 1);
+    return index < this.#log.size && this.#log.offset(index) === offset ? this.#log.at(index) : undefined;
   }
 
   #isOver(messages: number, bytes: number): boolean {
@@ -115,7 +112,7 @@ export class Mailbox {
   }
 
   #dropFront(): void {
-    this.#bytes -= this.#log.at(0)?.bytes ?? 0;
+    this.#bytes -= this.#log.bytes(0);
     this.#log.drop();
   }
 
@@ -125,7 +122,7 @@ export class Mailbox {
     let high = this.#log.size;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#log.at(middle)?.offset ?? 0) <= offset) low = middle + 1;
+      if (this.#log.offset(middle) <= offset) low = middle + 1;
       else high = middle;
     }
     return low;
