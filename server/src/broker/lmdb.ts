@@ -7,6 +7,7 @@ import type {
   Control,
   ControlTarget,
   CursorMove,
+  DeviceMove,
   Draft,
   KeyUse,
   MailboxListener,
@@ -21,8 +22,8 @@ import { Epochs } from "./epoch.ts";
 import { Listeners } from "./listeners.ts";
 import { type Folder, holdFolder } from "./lmdb/folder.ts";
 import { entriesFrom, openTables, type Tables } from "./lmdb/tables.ts";
-import { hashOf, type Store, Transaction } from "./lmdb/transaction.ts";
-import { Writer } from "./lmdb/writer.ts";
+import { hashOf, type Published, type Store, Transaction } from "./lmdb/transaction.ts";
+import { type Waiting, Writer } from "./lmdb/writer.ts";
 import type { BrokerOptions } from "./options.ts";
 import { fillPage } from "./page.ts";
 import { RecentPublishes } from "./recent.ts";
@@ -64,11 +65,42 @@ export async function lmdb(options: LmdbOptions): Promise<Broker> {
       retention,
       epochs: new Epochs(options.random),
       recent: new RecentPublishes(),
+      mailboxes: new Map(),
     };
     return new LmdbBroker(options, folder, store, maxPendingWrites);
   } catch (error) {
     folder.release();
     throw error;
+  }
+}
+
+/** A message on its way to disk. */
+class Publication implements Waiting<Transaction> {
+  readonly bytes: number;
+  readonly #draft: Draft;
+  readonly #published: (draft: Draft, published: Published) => void;
+  readonly #settle: (result: PublishResult) => void;
+  #outcome: Published | undefined;
+
+  constructor(draft: Draft, published: (draft: Draft, published: Published) => void, settle: (result: PublishResult) => void) {
+    this.bytes = draft.bytes;
+    this.#draft = draft;
+    this.#published = published;
+    this.#settle = settle;
+  }
+
+  apply(transaction: Transaction): void {
+    this.#outcome = transaction.publish(this.#draft);
+  }
+
+  committed(): void {
+    if (this.#outcome === undefined) return;
+    this.#published(this.#draft, this.#outcome);
+    this.#settle(this.#outcome.result);
+  }
+
+  failed(error: UsercastError): void {
+    this.#settle({ state: "failed", error });
   }
 }
 
@@ -101,27 +133,28 @@ class LmdbBroker implements Broker {
     return this.#clock.now();
   }
 
-  async publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
-    this.#mustBeOpen();
-    return Promise.all(drafts.map((draft) => this.#publishOne(draft)));
+  publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
+    return new Promise((resolve) => {
+      this.#mustBeOpen();
+      const results: PublishResult[] = [];
+      let left = drafts.length;
+      if (left === 0) resolve(results);
+      const settle = (index: number, result: PublishResult): void => {
+        results[index] = result;
+        left -= 1;
+        if (left === 0) resolve(results);
+      };
+      drafts.forEach((draft, index) => {
+        this.#writer.add(new Publication(draft, this.#published, (result) => settle(index, result)));
+      });
+    });
   }
 
-  async #publishOne(draft: Draft): Promise<PublishResult> {
-    try {
-      const { result } = await this.#writer.write({
-        bytes: draft.bytes,
-        apply: (transaction) => transaction.publish(draft),
-        committed: ({ result, entry }) => {
-          this.#store.recent.remember(draft.id, result);
-          if (!entry || result.state !== "accepted") return;
-          this.#listeners.tell(draft.userId, (listener) => listener.entry(entry, result.epoch));
-        },
-      });
-      return result;
-    } catch (error) {
-      return { state: "failed", error: UsercastError.from(error, "STORE_FAILED") };
-    }
-  }
+  /** A message is on disk. */
+  readonly #published = (draft: Draft, { result, entry }: Published): void => {
+    this.#store.recent.remember(draft.id, result);
+    if (entry && result.state === "accepted") this.#listeners.tellEntry(draft.userId, entry, result.epoch);
+  };
 
   signal(userId: string, signal: Signal): void {
     this.#listeners.tell(userId, (listener) => listener.signal(signal));
@@ -160,20 +193,32 @@ class LmdbBroker implements Broker {
     return { position: { epoch: mailbox.epoch, offset, at }, ...(receipts && { receipts }) };
   }
 
-  async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
+  advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
+    return this.advanceAll([{ userId, device, epoch, move }]);
+  }
+
+  async advanceAll(moves: readonly DeviceMove[]): Promise<void> {
     this.#mustBeOpen();
-    const { head } = this.#stateOf(userId);
-    if (head.offset === 0 || head.epoch !== epoch) return;
-    // The log of one process cannot go back under it, so this needs no second look in the transaction.
-    if (!isOfThisLog(move, head, (offset) => this.#tables.entries.get([userId, offset])?.at)) return;
     // Cursors only rise, so what moves nothing now moves nothing later: repetitions never reach the disk.
-    const place = { head: head.offset, now: this.#clock.now() };
-    if (!this.#cursorsOf(userId).advance(device, move, place, this.#store.retention)) return;
+    const due = moves.filter((one) => this.#moves(one));
+    if (due.length === 0) return;
     await this.#writer.write({
       bytes: 0,
-      apply: (transaction) => transaction.advance(userId, device, epoch, move),
-      committed: (moved) => moved && this.#listeners.tellCursors(userId, moved),
+      apply: (transaction) => due.map((one) => ({ userId: one.userId, moved: transaction.advance(one) })),
+      committed: (all) => {
+        for (const { userId, moved } of all) if (moved) this.#listeners.tellCursors(userId, moved);
+      },
     });
+  }
+
+  /** Whether a move would change what is on disk. */
+  #moves({ userId, device, epoch, move }: DeviceMove): boolean {
+    const { head } = this.#stateOf(userId);
+    if (head.offset === 0 || head.epoch !== epoch) return false;
+    // The log of one process cannot go back under it, so this needs no second look in the transaction.
+    if (!isOfThisLog(move, head, (offset) => this.#tables.entries.get([userId, offset])?.at)) return false;
+    const place = { head: head.offset, now: this.#clock.now() };
+    return this.#cursorsOf(userId).advance(device, move, place, this.#store.retention) !== undefined;
   }
 
   async subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
@@ -217,13 +262,18 @@ class LmdbBroker implements Broker {
     return { head: { epoch, offset, at }, first, trimmed };
   }
 
-  #transact<T>(applyAll: (transaction: Transaction) => T): Promise<T> {
-    return this.#tables.transact(() => {
-      const transaction = new Transaction(this.#store, this.#clock.now());
-      const result = applyAll(transaction);
-      transaction.finish();
-      return result;
-    });
+  async #transact<T>(applyAll: (transaction: Transaction) => T): Promise<T> {
+    try {
+      return await this.#tables.transact(() => {
+        const transaction = new Transaction(this.#store, this.#clock.now());
+        const result = applyAll(transaction);
+        transaction.finish();
+        return result;
+      });
+    } catch (error) {
+      this.#store.mailboxes.clear();
+      throw error;
+    }
   }
 
   async #sweep(): Promise<void> {

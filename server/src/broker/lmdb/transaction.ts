@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { CursorMove, CursorsMoved, Draft, Entry, PublishResult, SendKey } from "../../ports.ts";
+import type { CursorsMoved, DeviceMove, Draft, Entry, PublishResult, SendKey } from "../../ports.ts";
 import { CursorSet } from "../cursors.ts";
 import type { Epochs, Renewed } from "../epoch.ts";
 import type { RecentPublishes } from "../recent.ts";
@@ -12,12 +12,17 @@ const EXPIRED_PER_DRAFT = 4;
 /** Expired things a transaction may remove for a draft that finds the store full. */
 const EXPIRED_WHEN_FULL = 1_000;
 
+/** Mailboxes that transactions remember, so that they need not read them again. */
+const REMEMBERED_MAILBOXES = 16_384;
+
 /** What a broker brings to its transactions. */
 export interface Store {
   readonly tables: Tables;
   readonly retention: Retention;
   readonly epochs: Epochs;
   readonly recent: RecentPublishes;
+  /** As the last transaction left them, for the next; to be forgotten when one fails. Nobody else may look here: it may not be on disk yet. */
+  readonly mailboxes: Map<string, Mailbox | undefined>;
 }
 
 /** What became of a draft, and the entry it made. */
@@ -34,7 +39,7 @@ export class Transaction {
   readonly #now: number;
   readonly #totals: Totals;
   readonly #results = new Map<string, PublishResult>();
-  readonly #mailboxes = new Map<string, Mailbox | undefined>();
+  readonly #mailboxes: Map<string, Mailbox | undefined>;
   readonly #changed = new Set<string>();
   #nothingExpired = false;
 
@@ -43,6 +48,8 @@ export class Transaction {
     this.#tables = store.tables;
     this.#retention = store.retention;
     this.#now = now;
+    if (store.mailboxes.size > REMEMBERED_MAILBOXES) store.mailboxes.clear();
+    this.#mailboxes = store.mailboxes;
     this.#totals = store.tables.totals.get("totals") ?? { mailboxes: 0, bytes: 0, keys: 0 };
   }
 
@@ -65,7 +72,7 @@ export class Transaction {
   }
 
   /** Moves a device's cursors; returns the move, or nothing when nothing changed. */
-  advance(userId: string, device: string, epoch: string, move: CursorMove): CursorsMoved | undefined {
+  advance({ userId, device, epoch, move }: DeviceMove): CursorsMoved | undefined {
     const mailbox = this.#mailbox(userId);
     if (mailbox?.epoch !== epoch) return undefined;
     const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
@@ -146,10 +153,12 @@ export class Transaction {
   #refused(draft: Draft): PublishResult | undefined {
     const { maxMailboxes, maxMailboxBytes, maxTotalBytes, maxIdempotencyKeys } = this.#retention;
     if (draft.bytes > Math.min(maxMailboxBytes, maxTotalBytes)) return failed("PAYLOAD_TOO_LARGE");
-    const lacksKeys = () => draft.key && this.#totals.keys >= maxIdempotencyKeys;
-    if (lacksKeys()) this.expire(EXPIRED_WHEN_FULL);
-    if (lacksKeys()) return failed("IDEMPOTENCY_FULL");
+    if (draft.key) {
+      if (this.#totals.keys >= maxIdempotencyKeys) this.expire(EXPIRED_WHEN_FULL);
+      if (this.#totals.keys >= maxIdempotencyKeys) return failed("IDEMPOTENCY_FULL");
+    }
     if (!this.#mailbox(draft.userId) && this.#totals.mailboxes >= maxMailboxes) return failed("STORE_FULL");
+    if (this.#retention.whenFull !== "reject" && this.#totals.bytes + draft.bytes <= maxTotalBytes) return undefined;
     const lacksRoom = () => this.#retention.whenFull === "reject" && this.#excess(draft).length > 0;
     if (lacksRoom()) this.expire(EXPIRED_WHEN_FULL);
     if (lacksRoom()) return failed("MAILBOX_FULL");
@@ -236,8 +245,11 @@ export class Transaction {
   }
 
   #mailbox(userId: string): Mailbox | undefined {
-    if (!this.#mailboxes.has(userId)) this.#mailboxes.set(userId, this.#tables.mailboxes.get(userId));
-    return this.#mailboxes.get(userId);
+    const known = this.#mailboxes.get(userId);
+    if (known !== undefined || this.#mailboxes.has(userId)) return known;
+    const mailbox = this.#tables.mailboxes.get(userId);
+    this.#mailboxes.set(userId, mailbox);
+    return mailbox;
   }
 }
 

@@ -1,7 +1,7 @@
 import { UsercastError } from "@usercast/protocol";
 
-/** What one transaction takes, at most: it runs on the thread that also serves connections. */
-const BATCH_WRITES = 256;
+/** What one transaction takes, at most: it runs on the thread that also serves connections. The more there are, the more share a page. */
+const BATCH_WRITES = 1_024;
 const BATCH_BYTES = 4 * 1_048_576;
 
 /** Something to be written. */
@@ -14,11 +14,16 @@ export interface Write<Transaction, T> {
   readonly committed: (value: T) => void;
 }
 
-interface Waiting<Transaction> {
+/** Something that waits to be written, and hears what becomes of it. */
+export interface Waiting<Transaction> {
+  /** Bytes it adds, roughly. */
   readonly bytes: number;
-  /** Applies it; what it returns is called when the transaction is on disk. */
-  readonly apply: (transaction: Transaction) => () => void;
-  readonly reject: (error: UsercastError) => void;
+  /** Does it, in a transaction that others share. */
+  apply(transaction: Transaction): void;
+  /** It is on disk, and nothing later is. */
+  committed(): void;
+  /** `STORE_FAILED` when it is not on disk, and nothing of it will be; `OVERLOADED` when too many wait. */
+  failed(error: UsercastError): void;
 }
 
 /** Commits a batch of writes: calls each with the transaction they share, in order, and resolves when it is on disk. */
@@ -45,20 +50,29 @@ export class Writer<Transaction> {
    */
   write<T>({ bytes, apply, committed }: Write<Transaction, T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length >= this.#maxPending) {
-        reject(new UsercastError("OVERLOADED"));
-        return;
-      }
-      const applyThen = (transaction: Transaction) => {
-        const value = apply(transaction);
-        return () => {
+      let value: T;
+      this.add({
+        bytes,
+        apply: (transaction) => {
+          value = apply(transaction);
+        },
+        committed: () => {
           committed(value);
           resolve(value);
-        };
-      };
-      this.#waiting.push({ bytes, apply: applyThen, reject });
-      this.#running ??= this.#run();
+        },
+        failed: reject,
+      });
     });
+  }
+
+  /** The same for one that knows itself what to do: without a promise, because this is done for every message. */
+  add(waiting: Waiting<Transaction>): void {
+    if (this.#waiting.length >= this.#maxPending) {
+      waiting.failed(new UsercastError("OVERLOADED"));
+      return;
+    }
+    this.#waiting.push(waiting);
+    this.#running ??= this.#run();
   }
 
   /** Resolves when nothing is being written or waits to be. */
@@ -69,19 +83,18 @@ export class Writer<Transaction> {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       let batch: readonly Waiting<Transaction>[] = [];
-      let committed: readonly (() => void)[];
       try {
-        committed = await this.#commit((transaction) => {
+        await this.#commit((transaction) => {
           batch = this.#take(); // only now, so that whatever came while the transaction was begun is in it
-          return batch.map(({ apply }) => apply(transaction));
+          for (const one of batch) one.apply(transaction);
         });
       } catch (error) {
         const failure = new UsercastError("STORE_FAILED", undefined, { cause: await causeOf(error) });
         // Those that waited fail too: a sender's second message must not get in when its first did not.
-        for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(failure);
+        for (const one of [...batch, ...this.#waiting.splice(0)]) one.failed(failure);
         continue;
       }
-      for (const tell of committed) tell();
+      for (const one of batch) one.committed();
     }
     this.#running = undefined;
   }
