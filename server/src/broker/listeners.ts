@@ -1,4 +1,4 @@
-import type { Control, ControlTarget, CursorsMoved, MailboxListener, Unsubscribe } from "../ports.ts";
+import type { Control, ControlTarget, CursorsMoved, MailboxListener, Signal, Unsubscribe } from "../ports.ts";
 import type { Renewed } from "./epoch.ts";
 
 const nothing = (): void => {};
@@ -42,11 +42,27 @@ export class Listeners {
   tell(userId: string, call: Call): void {
     if (!this.#byUser.has(userId)) return;
     this.#calls.push({ userId, call });
-    if (this.#telling) return;
+    if (!this.#telling) this.#tellWaiting();
+  }
+
+  /** Tells of a signal, as `tell` does; without anything made for it where nothing else is being told. */
+  tellSignal(userId: string, signal: Signal): void {
+    if (this.#telling) {
+      this.#calls.push({ userId, call: (listener) => listener.signal(signal) });
+      return;
+    }
+    const subscriptions = this.#byUser.get(userId);
+    if (subscriptions === undefined) return;
     this.#telling = true;
-    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
-    this.#calls.length = 0;
+    for (const { listener } of subscriptions) {
+      try {
+        listener.signal(signal);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
     this.#telling = false;
+    this.#tellWaiting();
   }
 
   /** Adds a node until the returned function is called. */
@@ -74,6 +90,14 @@ export class Listeners {
   /** Forgets everybody. */
   clear(): void {
     this.#byUser.clear();
+  }
+
+  #tellWaiting(): void {
+    if (this.#calls.length === 0) return;
+    this.#telling = true;
+    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
+    this.#calls.length = 0;
+    this.#telling = false;
   }
 
   #tellAll(userId: string, call: Call): void {
