@@ -45,7 +45,7 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
     "question.ts",
     "presence.ts",
   ],
-  ["progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "passed.ts", "turns.ts", "place.ts"],
+  ["engine.ts", "progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "passed.ts", "turns.ts", "place.ts"],
   ["resume.ts", "encode.ts", "events.ts", "pending.ts", "options.ts", "auth/jwt.ts", "auth/keys.ts", "auth/verify.ts"],
   ["clock.ts", "ranges.ts"],
   ["ports.ts"],

@@ -34,3 +34,25 @@ export function controlFrame(event: string, ...args: readonly unknown[]): Frame 
   const text = JSON.stringify([event, ...args]).slice(1, -1);
   return { text, bytes: text.length };
 }
+
+/** `0x80 | 1`: a text message in one piece, from a server and so without a mask. */
+const TEXT = "\x81";
+
+/**
+ * The text message `head + text + tail` as it travels on a WebSocket, header and payload, written as a string of bytes: one
+ * character is one byte, so that frames are joined as strings, and leave without a copy where they are ASCII, as nearly all are.
+ */
+export function webSocketText(head: string, text: string, tail: string): string {
+  const length = Buffer.byteLength(head) + Buffer.byteLength(text) + Buffer.byteLength(tail);
+  const isAscii = length === head.length + text.length + tail.length;
+  const header = length < 126 ? TEXT + String.fromCharCode(length) : longHeader(length);
+  return isAscii ? `${header}${head}${text}${tail}` : header + Buffer.from(head + text + tail).toString("latin1");
+}
+
+function longHeader(length: number): string {
+  if (length < 65_536) return TEXT + String.fromCharCode(126, length >> 8, length & 0xff);
+  const bytes = Buffer.alloc(9, 0);
+  bytes[0] = 127;
+  bytes.writeUIntBE(length, 3, 6);
+  return TEXT + bytes.toString("latin1");
+}

@@ -1,6 +1,7 @@
 import type { Server, Socket } from "socket.io";
 import { decodeArguments } from "./encode.ts";
-import type { Frame } from "./frame.ts";
+import { type Engine, EngineConnection, type PingListener } from "./engine.ts";
+import { type Frame, webSocketText } from "./frame.ts";
 
 // The only file that touches what lies below Socket.IO's documented surface. Frames go to the engine connection and not
 // through `socket.emit`, because with connection state recovery on, `emit` would enter them into the adapter's log.
@@ -8,6 +9,9 @@ import type { Frame } from "./frame.ts";
 // Packet types of the Socket.IO protocol, revision 5.
 const EVENT = 2;
 const BINARY_EVENT = 5;
+
+/** What Engine.IO puts before a message. */
+const MESSAGE = "4";
 
 /** python-engineio breaks off on a payload of more than 16 packets, and what Socket.IO itself has to say needs room too. */
 const MAX_POLLED_FRAMES = 12;
@@ -43,27 +47,6 @@ export interface LinkListener {
   onHeartbeat(mark: number): void;
 }
 
-interface Transport {
-  readonly name: string;
-  readonly socket?: { readonly bufferedAmount?: number; readonly _socket?: { cork(): void; uncork(): void } };
-  on(event: "drain", listener: () => void): unknown;
-  off(event: "drain", listener: () => void): unknown;
-}
-
-interface Engine {
-  /** What waits for the transport to be writable, Socket.IO's own packets included. */
-  readonly writeBuffer?: readonly unknown[];
-  readonly protocol: number;
-  readonly transport: Transport;
-  write(data: string | Uint8Array): unknown;
-  sendPacket?(type: "ping"): void;
-  /** Set while the engine waits for the answer to a ping of its own. */
-  readonly pingTimeoutTimer?: unknown;
-  on(event: string, listener: (packet: { type: string; length: number }) => void): unknown;
-  off(event: string, listener: (packet: { type: string; length: number }) => void): unknown;
-  close(): void;
-}
-
 interface Internals {
   readonly encoder?: { encode(packet: object): (string | Uint8Array)[] };
   readonly _opts?: { readonly connectionStateRecovery?: unknown };
@@ -75,42 +58,59 @@ interface SocketInternals {
   readonly nsp: { readonly _ids?: number };
 }
 
+const NO_MARKS: readonly { readonly ping: number; readonly mark: number }[] = [];
+
 /** How frames become Socket.IO packets on one server. */
 export interface PacketFormat {
   /** `encode` of a parser that is not Socket.IO's own; undefined for the usual one. */
   readonly customEncode: ((packet: object) => (string | Uint8Array)[]) | undefined;
   /** Whether socket.io-client keeps the last argument of an event as its recovery offset when that is a string. */
   readonly recovery: boolean;
+  /** Counts frames, where somebody wants to know. */
+  readonly writes?: WriteCounts;
+  /** Told of WebSockets that cannot be written to directly, because they are not made as is known of Engine.IO and ws. */
+  readonly onStrange?: () => void;
+}
+
+/** Frames by the way they went. */
+export interface WriteCounts {
+  /** Straight to the WebSocket's own socket, several in one piece. */
+  direct: number;
+  /** Through the engine: over other transports, with compression, attachments, or where the engine had something waiting. */
+  engine: number;
 }
 
 /** Looks once at how a server was set up; a parser of its own is known by what it makes of a packet. */
-export function packetFormat(server: Server): PacketFormat {
+export function packetFormat(server: Server, watch: Pick<PacketFormat, "writes" | "onStrange"> = {}): PacketFormat {
   const { encoder, _opts } = server as unknown as Internals;
   const [probe] = encoder?.encode({ type: EVENT, nsp: "/", data: ["probe"] }) ?? [];
   const custom = encoder !== undefined && probe !== `${EVENT}["probe"]`;
   return {
     customEncode: custom ? (packet) => encoder.encode(packet) : undefined,
     recovery: Boolean(_opts?.connectionStateRecovery),
+    ...watch,
   };
 }
 
 /** A link over a Socket.IO socket. */
-export class SocketLink implements Link {
+export class SocketLink implements Link, PingListener {
   readonly #socket: Socket;
   readonly #engine: Engine;
   readonly #format: PacketFormat;
   readonly #maxWaitingBytes: number;
   readonly #prefix: string;
-  readonly #heartbeats: Heartbeats;
+  readonly #connection: EngineConnection;
   #listener: LinkListener | undefined;
-  /** Bytes in the engine's buffer, not yet given to the transport. */
+  /** What was handed to the engine since its buffer was empty, and its bytes. */
   #buffered = 0;
   #bufferedFrames = 0;
-  #awaitingRoom = false;
-  /** Ends the waits for acknowledgements. */
-  readonly #asked = new Set<() => void>();
+  /** Ends the wait for room. */
+  #stopAwaiting: (() => void) | undefined;
+  #isReleased = false;
+  /** Ends the waits for acknowledgements, where there are any. */
+  #asked: Set<() => void> | undefined;
   /** What the pings under way cover, oldest first. */
-  readonly #marks: { readonly ping: number; readonly mark: number }[] = [];
+  #marks = NO_MARKS;
 
   constructor(socket: Socket, format: PacketFormat, maxWaitingBytes: number) {
     this.#socket = socket;
@@ -118,81 +118,89 @@ export class SocketLink implements Link {
     this.#format = format;
     this.#maxWaitingBytes = maxWaitingBytes;
     this.#prefix = socket.nsp.name === "/" ? "" : `${socket.nsp.name},`;
-    this.#engine.on("flush", this.#onFlush);
-    this.#heartbeats = Heartbeats.of(this.#engine);
+    this.#connection = EngineConnection.of(this.#engine);
   }
 
   /** Starts to tell `listener`; heartbeats only where they are what confirms. */
   listen(listener: LinkListener, heartbeats: boolean): void {
     this.#listener = listener;
     // What was marked for the listener before says nothing about this one, whose offsets are another mailbox's.
-    this.#marks.length = 0;
-    for (const gone of this.#asked) gone();
-    if (heartbeats) this.#heartbeats.links.add(this);
+    this.#marks = NO_MARKS;
+    for (const gone of this.#asked ?? []) gone();
+    if (heartbeats) this.#connection.listen(this);
   }
 
   /** Leaves the socket as it was found. */
   release(): void {
+    this.#connection.flush();
     this.#listener = undefined;
-    this.#engine.off("flush", this.#onFlush);
-    this.#heartbeats.links.delete(this);
-    for (const gone of this.#asked) gone();
-    this.#stopAwaiting();
+    this.#connection.unlisten(this);
+    for (const gone of this.#asked ?? []) gone();
+    this.#stopAwaiting?.();
     // A look that is under way must not begin to wait again.
-    this.#stopAwaiting = () => {};
+    this.#isReleased = true;
   }
 
   send(frame: Frame): void {
     if (!this.#socket.connected) return;
+    const { customEncode, recovery, writes } = this.#format;
+    if (customEncode === undefined && frame.attachments === undefined && this.#connection.isDirect) {
+      this.#connection.gather(prepared(frame, this.#prefix, recovery));
+      if (writes !== undefined) writes.direct += 1;
+      return;
+    }
+    if (writes !== undefined) writes.engine += 1;
+    if (this.#connection.isStrange) this.#format.onStrange?.();
+    if (this.#isEngineEmpty) this.#buffered = this.#bufferedFrames = 0;
     this.#buffered += frame.bytes;
     this.#bufferedFrames += 1 + (frame.attachments?.length ?? 0);
-    const { customEncode, recovery } = this.#format;
     if (customEncode !== undefined) {
       for (const part of customEncode({ type: EVENT, nsp: this.#socket.nsp.name, data: decodeArguments(frame) })) {
-        this.#engine.write(part);
+        this.#connection.write(part);
       }
       return;
     }
-    // A string at the end would be taken for a recovery offset, and the application's own events could not be recovered.
-    const tail = recovery && frame.text.endsWith('"') ? ",null]" : "]";
-    if (frame.attachments === undefined) {
-      this.#engine.write(`${EVENT}${this.#prefix}[${frame.text}${tail}`);
-      return;
-    }
-    this.#engine.write(`${BINARY_EVENT}${frame.attachments.length}-${this.#prefix}[${frame.text}${tail}`);
-    for (const part of frame.attachments) this.#engine.write(part);
+    this.#connection.write(headOf(frame, this.#prefix) + frame.text + tailOf(frame, recovery));
+    for (const part of frame.attachments ?? []) this.#connection.write(part);
   }
 
   get congested(): boolean {
-    if ((this.#engine.writeBuffer?.length ?? 0) > MAX_WAITING_PACKETS) return true;
-    if (this.#bufferedFrames >= MAX_POLLED_FRAMES && this.#engine.transport.name === "polling") return true;
-    return this.#buffered + (this.#engine.transport.socket?.bufferedAmount ?? 0) > this.#maxWaitingBytes;
+    const waiting = this.#engine.writeBuffer?.length ?? 0;
+    if (waiting > MAX_WAITING_PACKETS) return true;
+    if (waiting > 0 && this.#bufferedFrames >= MAX_POLLED_FRAMES && this.#engine.transport.name === "polling") return true;
+    return this.#connection.isOver(this.#maxWaitingBytes, waiting > 0 ? this.#buffered : 0);
   }
 
   awaitRoom(): void {
-    if (this.#awaitingRoom) return;
-    this.#awaitingRoom = true;
+    if (this.#stopAwaiting !== undefined || this.#isReleased) return;
     // What waits in the engine moves on at its next flush; what waits in the transport is gone when that has drained. An
     // upgrade changes the transport, and flushes.
     const { transport } = this.#engine;
     const look = (): void => {
-      stop();
+      if (this.#stopAwaiting !== stop) return;
+      unhook();
       setImmediate(() => {
         if (this.#stopAwaiting !== stop) return;
-        this.#awaitingRoom = false;
+        this.#stopAwaiting = undefined;
         if (this.congested) this.awaitRoom();
         else this.#listener?.onRoom();
       });
     };
-    const stop = (): void => {
+    const unhook = (): void => {
       transport.off("drain", look);
       this.#engine.off("flush", look);
       this.#engine.off("upgrade", look);
     };
+    const stop = (): void => {
+      unhook();
+      this.#stopAwaiting = undefined;
+    };
+    this.#stopAwaiting = stop;
     transport.on("drain", look);
     this.#engine.on("flush", look);
     this.#engine.on("upgrade", look);
-    this.#stopAwaiting = stop;
+    // Of what was not given to the transport, it says nothing.
+    this.#connection.whenWritten(look);
   }
 
   ping(): boolean {
@@ -204,15 +212,17 @@ export class SocketLink implements Link {
   ask(event: string, args: readonly unknown[], answered: (answer?: readonly unknown[]) => void): () => void {
     const { acks, nsp } = this.#socket as unknown as SocketInternals;
     const id = nsp._ids;
+    this.#asked ??= new Set();
+    const asked = this.#asked;
     const gone = (): void => {
       // Socket.IO would remember a client that never calls back for as long as the socket lives.
       if (id !== undefined) acks?.delete(id);
-      if (this.#asked.delete(gone)) answered();
+      if (asked.delete(gone)) answered();
     };
-    this.#asked.add(gone);
+    asked.add(gone);
     // With an acknowledgement, `emit` enters nothing into the adapter's log.
     this.#socket.emit(event, ...args, (...answer: readonly unknown[]) => {
-      if (this.#asked.delete(gone)) answered(answer);
+      if (asked.delete(gone)) answered(answer);
     });
     return gone;
   }
@@ -222,69 +232,42 @@ export class SocketLink implements Link {
     else this.#socket.disconnect();
   }
 
-  #stopAwaiting = (): void => {};
-
-  readonly #onFlush = (packets: { length: number }): void => {
-    this.#buffered = 0;
-    this.#bufferedFrames = 0;
-    if (packets.length < 2) return;
-    // The engine writes each packet by itself, and ws each in two chunks: together they leave in one write.
-    const socket = this.#engine.transport.socket?._socket;
-    if (socket === undefined) return;
-    socket.cork();
-    process.nextTick(() => socket.uncork());
-  };
-
-  /** Ping number `ping` is on its way. */
-  onPing(ping: number): void {
-    if (this.#listener !== undefined) this.#marks.push({ ping, mark: this.#listener.mark() });
+  /** Whether everything that was handed to the engine has gone on to the transport. */
+  get #isEngineEmpty(): boolean {
+    return (this.#engine.writeBuffer?.length ?? 0) === 0;
   }
 
-  /** Every ping up to number `ping` was answered. */
+  onPing(ping: number): void {
+    if (this.#listener !== undefined) this.#marks = [...this.#marks, { ping, mark: this.#listener.mark() }];
+  }
+
   onPong(ping: number): void {
     for (let first = this.#marks[0]; first !== undefined && first.ping <= ping; first = this.#marks[0]) {
-      this.#marks.shift();
+      this.#marks = this.#marks.slice(1);
       this.#listener?.onHeartbeat(first.mark);
     }
   }
 }
 
-/**
- * Pings and their answers on one engine connection, which several namespaces may share. Packets of a connection arrive
- * in order, so the pong that answers a ping proves that everything written before the ping has reached the client. Pongs carry no label and
- * the engine pings too, so all are counted.
- *
- * In Engine.IO 3 it is the client that pings, some time after our pong: its ping answers for what was written before that pong.
- */
-class Heartbeats {
-  static readonly #all = new WeakMap<Engine, Heartbeats>();
+/** What comes before the arguments in a Socket.IO packet. */
+const headOf = ({ attachments }: Frame, prefix: string): string =>
+  attachments === undefined ? `${EVENT}${prefix}[` : `${BINARY_EVENT}${attachments.length}-${prefix}[`;
 
-  readonly links = new Set<SocketLink>();
-  #pings: number;
-  #pongs = 0;
+/** What comes after them. A string at the end would be taken for a recovery offset, and the application's own events could not be recovered. */
+const tailOf = ({ text }: Frame, recovery: boolean): string => (recovery && text.endsWith('"') ? ",null]" : "]");
 
-  static of(engine: Engine): Heartbeats {
-    const known = Heartbeats.#all.get(engine);
-    if (known !== undefined) return known;
-    const made = new Heartbeats(engine);
-    Heartbeats.#all.set(engine, made);
-    return made;
-  }
+// A message to many makes one frame for all plain clients, so the newest is remembered.
+let newest: Frame | undefined;
+let newestPrefix = "";
+let newestRecovery = false;
+let newestPrepared = "";
 
-  private constructor(engine: Engine) {
-    const [question, answer] = engine.protocol === 3 ? ["pong", "ping"] : ["ping", "pong"];
-    // The engine may have pinged before we looked; its timer tells. Our own pings cannot be that old.
-    this.#pings = engine.protocol !== 3 && engine.pingTimeoutTimer ? 1 : 0;
-    engine.on("packetCreate", ({ type }) => {
-      if (type !== question) return;
-      this.#pings += 1;
-      for (const link of this.links) link.onPing(this.#pings);
-    });
-    engine.on("packet", ({ type }) => {
-      // A client that answers what was not asked gains nothing by it.
-      if (type !== answer || this.#pongs >= this.#pings) return;
-      this.#pongs += 1;
-      for (const link of this.links) link.onPong(this.#pongs);
-    });
-  }
+/** The WebSocket frame of a frame without attachments. */
+function prepared(frame: Frame, prefix: string, recovery: boolean): string {
+  if (frame === newest && prefix === newestPrefix && recovery === newestRecovery) return newestPrepared;
+  newest = frame;
+  newestPrefix = prefix;
+  newestRecovery = recovery;
+  newestPrepared = webSocketText(MESSAGE + headOf(frame, prefix), frame.text, tailOf(frame, recovery));
+  return newestPrepared;
 }

@@ -146,14 +146,11 @@ export class Sender {
     }
     if (this.#closed) throw new UsercastError("SERVER_CLOSED");
     const encoded = encodeMessage(event, data, this.#options.maxPayloadBytes);
-    const { from, devices, exceptSockets } = settings;
-    const signal: Signal = {
-      ...encoded,
-      ...(from !== undefined && { from }),
-      ...(devices && { devices: parseDevices(devices) }),
-      ...(exceptSockets && { exceptSockets }),
-    };
-    for (const userId of new Set(users.map(parseUserId))) this.#options.broker.signal(userId, signal);
+    const { broker } = this.#options;
+    const signal = signalOf(encoded, settings);
+    // Most signals are for one user.
+    if (users.length === 1) broker.signal(parseUserId(users[0]), signal);
+    else for (const userId of new Set(users.map(parseUserId))) broker.signal(userId, signal);
   }
 
   /** Refuses everything from now on. */
@@ -230,6 +227,16 @@ export class Sender {
 }
 
 const failed = (userId: string, error: UsercastError): Outcome => ({ userId, state: "failed", error });
+
+function signalOf(encoded: Encoded, { from, devices, exceptSockets }: SendSettings): Signal {
+  if (from === undefined && devices === undefined && exceptSockets === undefined) return encoded;
+  return {
+    ...encoded,
+    ...(from !== undefined && { from }),
+    ...(devices && { devices: parseDevices(devices) }),
+    ...(exceptSockets && { exceptSockets }),
+  };
+}
 
 /** The digest covers what the recipient would get: a repetition with other content is a mistake of the sender's. */
 function sendKey({ idempotencyKey, devices, receipts }: SendSettings, { text, attachments }: Encoded): SendKey {

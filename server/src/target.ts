@@ -27,6 +27,8 @@ interface Settings extends SendSettings {
   readonly refused?: UsercastError;
 }
 
+const NO_SETTINGS: Settings = {};
+
 /** All but one device of a user. */
 export interface ExceptDevice {
   readonly device: string;
@@ -41,7 +43,7 @@ export class Target<Events, Result> {
   readonly #audience: Audience;
   readonly #settings: Settings;
 
-  constructor(context: TargetContext, audience: Audience, settings: Settings = {}) {
+  constructor(context: TargetContext, audience: Audience, settings: Settings = NO_SETTINGS) {
     this.#context = context;
     this.#audience = audience;
     this.#settings = settings;

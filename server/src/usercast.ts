@@ -15,7 +15,7 @@ import { memory } from "./broker/memory.ts";
 import { Delivery } from "./delivery.ts";
 import { decodeArguments } from "./encode.ts";
 import { type DefaultEvents, type EventData, type EventMap, type EventName, Handlers } from "./events.ts";
-import { packetFormat } from "./link.ts";
+import { packetFormat, type WriteCounts } from "./link.ts";
 import { LocalPresence } from "./local-presence.ts";
 import { type DisconnectSettings, describe, Nodes, type OnlinePage, type UserConnection, type UserPresence } from "./nodes.ts";
 import { checkNodes, type ResolvedOptions, resolveOptions, type UsercastOptions } from "./options.ts";
@@ -52,6 +52,8 @@ export interface UsercastStats {
   readonly connections: number;
   /** Ranges of messages that connections of this node had to do without, by their reasons. */
   readonly missed: Readonly<Record<MissedReason, number>>;
+  /** Frames to connections of this node by the way they went; where all go through the engine, see the log for why. */
+  readonly writes: Readonly<WriteCounts>;
 }
 
 /** A stretch of a mailbox. */
@@ -118,6 +120,9 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   readonly #sender: Sender;
   readonly #receipts: Receipts;
   readonly #questions: Questions;
+  readonly #targetContext: TargetContext;
+  readonly #writes: WriteCounts = { direct: 0, engine: 0 };
+  #hasWarned = false;
   readonly #pushes: PushLog;
   readonly #registrations = new Set<Registration>();
   readonly #handlers = new Handlers((error, event) => (event === "error" ? this.#log(error) : this.#report(error)));
@@ -167,11 +172,12 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       switchboard.isAlone ? undefined : presence.online(userIds.filter((userId) => !isHere(userId)));
     this.#sender = new Sender({ ...this.#options, broker, receipts, report, isHere, elsewhere });
     this.#questions = new Questions({ ...this.#options, hub, presence, switchboard });
+    this.#targetContext = { sender: this.#sender, questions: this.#questions, report };
     const context = {
       options: this.#options,
       delivery: this.#delivery,
       userSends: new UserSends({ options: this.#options, broker, nodes: this.#nodes, sender: this.#sender, receipts }),
-      format: packetFormat(this.#namespace.server),
+      format: packetFormat(this.#namespace.server, { writes: this.#writes, onStrange: () => this.#warnOfStrangeness() }),
       onEvent: (registration: Registration, event: string, args: readonly unknown[]) =>
         this.#onUserEvent(registration, event, args),
       onError: report,
@@ -188,11 +194,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   /** Addresses several users: sending answers with one outcome each. Never throws. */
   to(users: readonly (string | number)[]): Target<ToUser, readonly Outcome[]>;
   to(to: string | number | readonly (string | number)[]): Target<ToUser, Receipt> | Target<ToUser, readonly Outcome[]> {
-    const context: TargetContext = {
-      sender: this.#sender,
-      questions: this.#questions,
-      report: (error) => this.#report(error),
-    };
+    const context = this.#targetContext;
     return Array.isArray(to)
       ? new Target<ToUser, readonly Outcome[]>(context, { users: [...to], single: false })
       : new Target<ToUser, Receipt>(context, { users: [to], single: true });
@@ -249,7 +251,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
    * @throws UsercastError (as a rejection) what the broker says
    */
   async stats(): Promise<UsercastStats> {
-    return { ...(await this.#presence.count()), missed: this.#delivery.missed };
+    return { ...(await this.#presence.count()), missed: this.#delivery.missed, writes: { ...this.#writes } };
   }
 
   /**
@@ -334,6 +336,15 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       onError: (error: unknown) => this.#report(error),
     };
     return this.#broker.openPresence?.(settings) ?? new LocalPresence(settings);
+  }
+
+  #warnOfStrangeness(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#options.logger.warn(
+      "usercast: WebSockets of this server are not made as those of Engine.IO 6 and ws 8. Everything works, but messages are written " +
+        "through Engine.IO, which takes more time than writing them directly.",
+    );
   }
 
   #onUserEvent({ socket, connection }: Registration, event: string, args: readonly unknown[]): void {

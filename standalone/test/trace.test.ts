@@ -78,6 +78,7 @@ describe("GET /v1/stats", () => {
       users: 0,
       connections: 0,
       missed: { expired: 0, trimmed: 0, epoch: 0, rewound: 0 },
+      writes: { direct: 0, engine: 0 },
     });
     const phone = await device(port, "ana", "phone");
     await send(port, { data: 0 });
@@ -92,6 +93,7 @@ describe("GET /v1/stats", () => {
     const { json } = await call(port, "/v1/stats");
     expect(json).toMatchObject({ users: 2, connections: 3 });
     expect(json.missed.trimmed).toBeGreaterThanOrEqual(1);
+    expect(json.writes.direct).toBeGreaterThan(0);
     expect(logged.filter((line) => line.includes('"msg":"missed"') && line.includes('"trimmed"'))).not.toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import type { Control, ControlTarget, CursorsMoved, Entry, MailboxListener, Unsubscribe } from "../ports.ts";
+import type { Control, ControlTarget, CursorsMoved, Entry, MailboxListener, Signal, Unsubscribe } from "../ports.ts";
 import type { Renewed } from "./epoch.ts";
 
 const nothing = (): void => {};
@@ -42,18 +42,17 @@ export class Listeners {
   tell(userId: string, call: Call): void {
     if (!this.#byUser.has(userId)) return;
     this.#calls.push({ userId, call });
-    if (this.#telling) return;
-    this.#tellWaiting();
+    if (!this.#telling) this.#tellWaiting();
   }
 
-  /** Tells all listeners of a user of an entry, after everything that is being told. Most often nothing is, and then this makes no garbage. */
+  /** Tells of an entry, as `tell` does; without anything made for it where nothing else is being told. */
   tellEntry(userId: string, entry: Entry, epoch: string): void {
-    const subscriptions = this.#byUser.get(userId);
-    if (subscriptions === undefined) return;
     if (this.#telling) {
       this.#calls.push({ userId, call: (listener) => listener.entry(entry, epoch) });
       return;
     }
+    const subscriptions = this.#byUser.get(userId);
+    if (subscriptions === undefined) return;
     this.#telling = true;
     for (const { listener } of subscriptions) {
       try {
@@ -62,6 +61,27 @@ export class Listeners {
         this.#report(error);
       }
     }
+    this.#telling = false;
+    this.#tellWaiting();
+  }
+
+  /** Tells of a signal, in the same way. */
+  tellSignal(userId: string, signal: Signal): void {
+    if (this.#telling) {
+      this.#calls.push({ userId, call: (listener) => listener.signal(signal) });
+      return;
+    }
+    const subscriptions = this.#byUser.get(userId);
+    if (subscriptions === undefined) return;
+    this.#telling = true;
+    for (const { listener } of subscriptions) {
+      try {
+        listener.signal(signal);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+    this.#telling = false;
     this.#tellWaiting();
   }
 
@@ -93,6 +113,7 @@ export class Listeners {
   }
 
   #tellWaiting(): void {
+    if (this.#calls.length === 0) return;
     this.#telling = true;
     for (const next of this.#calls) this.#tellAll(next.userId, next.call);
     this.#calls.length = 0;

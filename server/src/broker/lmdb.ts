@@ -157,7 +157,7 @@ class LmdbBroker implements Broker {
   };
 
   signal(userId: string, signal: Signal): void {
-    this.#listeners.tell(userId, (listener) => listener.signal(signal));
+    this.#listeners.tellSignal(userId, signal);
   }
 
   tell(target: ControlTarget, control: Control): void {

@@ -151,7 +151,7 @@ class MemoryBroker implements Broker {
   }
 
   signal(userId: string, signal: Signal): void {
-    this.#listeners.tell(userId, (listener) => listener.signal(signal));
+    this.#listeners.tellSignal(userId, signal);
   }
 
   tell(target: ControlTarget, control: Control): void {

@@ -173,7 +173,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "a closed connection leaves a listener",
     file: "link.ts",
-    text: '    this.#engine.off("flush", this.#onFlush);\n',
+    text: "    this.#stopAwaiting?.();\n",
     replacement: "",
     family: "breaks",
   },

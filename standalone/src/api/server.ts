@@ -16,6 +16,12 @@ const stats = namedAnswer(
         rewound: count("The store lost its newest part."),
       })
       .meta({ description: "How often connections were told since the start that messages will not come, by the reason." }),
+    writes: z
+      .object({
+        direct: count("Straight to the connection's own socket."),
+        engine: count("Through Engine.IO."),
+      })
+      .meta({ description: "Messages to connections of this process since the start, by the way they were written." }),
   }),
 );
 

@@ -229,7 +229,7 @@ export class Subscriber {
       this.#listeners.tell(userId, (listener) => listener.entry(entry, epoch));
     } else if (hint[0] === HINTS.signal) {
       const signal = readSignal(body);
-      this.#listeners.tell(userId, (listener) => listener.signal(signal));
+      this.#listeners.tellSignal(userId, signal);
     } else if (hint[0] === HINTS.move) {
       const moved = readMove(body);
       this.#listeners.tell(userId, (listener) => listener.cursors(moved));
