@@ -30,6 +30,11 @@ export class Table<K extends Key, V, Row = V> {
     void this.#rows.remove(key);
   }
 
+  /** The values from `start` to before `end`, in order of key. Nothing in the table may be changed on the way. */
+  values(start: K, end: K): Iterable<V> {
+    return this.#rows.getRange({ start, end }).map(({ key, value }) => this.#codec.decode(value, key));
+  }
+
   /** What lies from `start` to before `end`, in order of key. Nothing in the table may be changed on the way. */
   *range(start: K, end: K): Iterable<readonly [K, V]> {
     for (const { key, value } of this.#rows.getRange({ start, end })) yield [key, this.#codec.decode(value, key)];

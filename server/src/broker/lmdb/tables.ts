@@ -175,9 +175,8 @@ export function openTables(path: string) {
 }
 
 /** The entries of a mailbox at `offset` and after, in order. */
-export function* entriesFrom(tables: Tables, userId: string, offset: number): Iterable<Entry> {
-  for (const [, entry] of tables.entries.range([userId, offset], [userId, Number.MAX_SAFE_INTEGER])) yield entry;
-}
+export const entriesFrom = (tables: Tables, userId: string, offset: number): Iterable<Entry> =>
+  tables.entries.values([userId, offset], [userId, Number.MAX_SAFE_INTEGER]);
 
 function openRoot(path: string): RootDatabase<unknown, string> {
   return open({
