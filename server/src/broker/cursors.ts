@@ -116,7 +116,11 @@ export class CursorSet {
 
   /** The idle ones, and over the number first those that will not come back under their id. */
   #forget(newest: string, now: number, { maxDevices, deviceIdleMs }: DeviceLimits): void {
-    for (const [name, { seenAt }] of this.#devices) if (seenAt + deviceIdleMs <= now) this.#devices.delete(name);
+    for (const [name, { seenAt }] of this.#devices) {
+      // The one seen longest ago comes first.
+      if (seenAt + deviceIdleMs > now) break;
+      this.#devices.delete(name);
+    }
     while (this.#devices.size > maxDevices) {
       const others = [...this.#devices].filter(([name]) => name !== newest);
       const [name] = others.find(([, { transient }]) => transient) ?? others[0] ?? [newest];

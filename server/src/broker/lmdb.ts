@@ -28,7 +28,6 @@ import type { BrokerOptions } from "./options.ts";
 import { fillPage } from "./page.ts";
 import { RecentPublishes } from "./recent.ts";
 import { resolveRetention } from "./retention.ts";
-import { isOfThisLog } from "./witness.ts";
 
 /** What the LMDB broker can be told. */
 export interface LmdbOptions extends BrokerOptions {
@@ -66,6 +65,7 @@ export async function lmdb(options: LmdbOptions): Promise<Broker> {
       epochs: new Epochs(options.random),
       recent: new RecentPublishes(),
       mailboxes: new Map(),
+      cursors: new Map(),
     };
     return new LmdbBroker(options, folder, store, maxPendingWrites);
   } catch (error) {
@@ -199,26 +199,15 @@ class LmdbBroker implements Broker {
 
   async advanceAll(moves: readonly DeviceMove[]): Promise<void> {
     this.#mustBeOpen();
-    // Cursors only rise, so what moves nothing now moves nothing later: repetitions never reach the disk.
-    const due = moves.filter((one) => this.#moves(one));
-    if (due.length === 0) return;
     await this.#writer.write({
       bytes: 0,
-      apply: (transaction) => due.map((one) => ({ userId: one.userId, moved: transaction.advance(one) })),
+      apply: (transaction) => moves.map((one) => transaction.advance(one)),
       committed: (all) => {
-        for (const { userId, moved } of all) if (moved) this.#listeners.tellCursors(userId, moved);
+        for (const [index, moved] of all.entries()) {
+          if (moved) this.#listeners.tellCursors(moves[index]?.userId ?? "", moved);
+        }
       },
     });
-  }
-
-  /** Whether a move would change what is on disk. */
-  #moves({ userId, device, epoch, move }: DeviceMove): boolean {
-    const { head } = this.#stateOf(userId);
-    if (head.offset === 0 || head.epoch !== epoch) return false;
-    // The log of one process cannot go back under it, so this needs no second look in the transaction.
-    if (!isOfThisLog(move, head, (offset) => this.#tables.entries.get([userId, offset])?.at)) return false;
-    const place = { head: head.offset, now: this.#clock.now() };
-    return this.#cursorsOf(userId).advance(device, move, place, this.#store.retention) !== undefined;
   }
 
   async subscribe(userId: string, listener: MailboxListener): Promise<Unsubscribe> {
@@ -272,6 +261,7 @@ class LmdbBroker implements Broker {
       });
     } catch (error) {
       this.#store.mailboxes.clear();
+      this.#store.cursors.clear();
       throw error;
     }
   }

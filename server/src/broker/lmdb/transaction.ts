@@ -5,6 +5,7 @@ import type { Epochs, Renewed } from "../epoch.ts";
 import type { RecentPublishes } from "../recent.ts";
 import { entryOf, failed, keyScope } from "../results.ts";
 import type { Retention } from "../retention.ts";
+import { isOfThisLog } from "../witness.ts";
 import { type Expiry, entriesFrom, type Mailbox, type Tables, type Totals } from "./tables.ts";
 
 /** Expired things a transaction may remove for every draft in it: publishing pays for what it leaves behind. */
@@ -12,8 +13,8 @@ const EXPIRED_PER_DRAFT = 4;
 /** Expired things a transaction may remove for a draft that finds the store full. */
 const EXPIRED_WHEN_FULL = 1_000;
 
-/** Mailboxes that transactions remember, so that they need not read them again. */
-const REMEMBERED_MAILBOXES = 16_384;
+/** Users whose mailboxes and cursors transactions remember, so that they need not read them again. */
+const REMEMBERED_USERS = 16_384;
 
 /** What a broker brings to its transactions. */
 export interface Store {
@@ -23,6 +24,8 @@ export interface Store {
   readonly recent: RecentPublishes;
   /** As the last transaction left them, for the next; to be forgotten when one fails. Nobody else may look here: it may not be on disk yet. */
   readonly mailboxes: Map<string, Mailbox | undefined>;
+  /** The same of how far users have come. */
+  readonly cursors: Map<string, CursorSet>;
 }
 
 /** What became of a draft, and the entry it made. */
@@ -48,7 +51,8 @@ export class Transaction {
     this.#tables = store.tables;
     this.#retention = store.retention;
     this.#now = now;
-    if (store.mailboxes.size > REMEMBERED_MAILBOXES) store.mailboxes.clear();
+    if (store.mailboxes.size > REMEMBERED_USERS) store.mailboxes.clear();
+    if (store.cursors.size > REMEMBERED_USERS) store.cursors.clear();
     this.#mailboxes = store.mailboxes;
     this.#totals = store.tables.totals.get("totals") ?? { mailboxes: 0, bytes: 0, keys: 0 };
   }
@@ -75,7 +79,10 @@ export class Transaction {
   advance({ userId, device, epoch, move }: DeviceMove): CursorsMoved | undefined {
     const mailbox = this.#mailbox(userId);
     if (mailbox?.epoch !== epoch) return undefined;
-    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
+    const head = { epoch, offset: mailbox.head, at: mailbox.headAt };
+    if (!isOfThisLog(move, head, (offset) => this.#tables.entries.get([userId, offset])?.at)) return undefined;
+    const cursors = this.#cursors(userId);
+    // What moves nothing is not written: repetitions never reach the disk.
     const moved = cursors.advance(device, move, { head: mailbox.head, now: this.#now }, this.#retention);
     if (moved === undefined) return undefined;
     this.#tables.cursors.put(userId, cursors);
@@ -91,6 +98,7 @@ export class Transaction {
       this.#removeKey(userId, hash, expiresAt);
     }
     this.#tables.cursors.remove(userId);
+    this.#store.cursors.delete(userId);
     this.#mailboxes.set(userId, undefined);
     this.#changed.add(userId);
     this.#totals.mailboxes--;
@@ -132,7 +140,7 @@ export class Transaction {
   }
 
   #expect(userId: string, device: string): void {
-    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
+    const cursors = this.#cursors(userId);
     if (cursors.expect(device, this.#now, this.#retention)) this.#tables.cursors.put(userId, cursors);
   }
 
@@ -242,6 +250,14 @@ export class Transaction {
     this.#mailboxes.set(userId, mailbox);
     this.#totals.mailboxes++;
     return mailbox;
+  }
+
+  #cursors(userId: string): CursorSet {
+    const known = this.#store.cursors.get(userId);
+    if (known !== undefined) return known;
+    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
+    this.#store.cursors.set(userId, cursors);
+    return cursors;
   }
 
   #mailbox(userId: string): Mailbox | undefined {
