@@ -1,0 +1,127 @@
+// Messages that the server itself sends to its users: one by one, in bursts, one to many, to several connections; and how long they take.
+import { openRow, alternate, slice } from "../slices.js";
+import { median, quantile, spread } from "../stats.js";
+
+/** Sends under way at once: in a turn of the loop; and where each waits for a disk or another process. */
+const IN_A_TURN = 64;
+const UNDER_WAY = 1_000;
+
+const ours = (broker, isVolatile = false) => ({ kind: "usercast", broker, isVolatile });
+const durable = { isDurable: true };
+
+const ROWS = {
+  seed: { title: "io.to(map.get(id)).emit", wire: "plain", server: { kind: "seed" } },
+  "seed-sets": { title: "io.to([...map.get(id)]).emit", wire: "plain", server: { kind: "seedOfSets" } },
+  room: { title: "io.to(`user:${id}`).emit", wire: "plain", server: { kind: "room" } },
+  "raw-send": { title: "ws.send(JSON.stringify(…))", wire: "raw", server: { kind: "rawSend" } },
+  "raw-frame": { title: "ws, own frame in one write", wire: "raw", server: { kind: "rawFrame" } },
+  volatile: { title: "users.to(id).volatile.emit", wire: "sdk", server: ours("memory", true) },
+  "volatile-plain": { title: "users.to(id).volatile.emit", wire: "plain", server: ours("memory", true) },
+  memory: { title: "users.to(id).emit, memory", wire: "sdk", server: ours("memory"), ...durable },
+  "memory-plain": { title: "users.to(id).emit, memory", wire: "plain", server: ours("memory"), ...durable },
+  lmdb: { title: "users.to(id).emit, LMDB", wire: "sdk", server: ours("lmdb"), atOnce: UNDER_WAY, ...durable },
+  redis: { title: "users.to(id).emit, Redis", wire: "sdk", server: ours("redis"), atOnce: UNDER_WAY, ...durable },
+};
+
+const raw = ["raw-send", "raw-frame"];
+const all = ["seed", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"];
+
+/** At what rates latency is measured: so many a second, or half of what the seed's server can. */
+const RATES = { "1000": 1_000, "5000": 5_000, half: undefined };
+const TIMED = ["seed", "raw-send", "volatile", "memory", "lmdb"];
+
+export const FAMILIES = {
+  one: { title: "One message to one of 1,000 users", rows: all },
+  burst: { title: "Bursts of 50 to one user", rows: all },
+  repeat: { title: "One message to 1,000 users at once", rows: all },
+  latency: { title: "Latency, p99, at a fixed rate", rows: TIMED.flatMap((row) => Object.keys(RATES).map((rate) => `${row}-${rate}`)) },
+  five: {
+    title: "One message to a user with 5 connections",
+    rows: ["seed-sets", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"],
+  },
+};
+
+/** 1,000 connections again. */
+const FIVE = { users: 200, perUser: 5 };
+
+/** The rows of a family that was measured, with what is told beside the figure. */
+const casesOf = (family, samples) =>
+  [...samples].map(([{ row }, slices]) => ({
+    family,
+    row: row.name,
+    title: row.title,
+    client: row.wire,
+    unit: "messages per CPU second",
+    ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
+    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
+    serverUtilisation: median(slices.map(({ server }) => server)),
+    clientUtilisation: median(slices.map(({ receivers }) => receivers)),
+  }));
+
+async function throughput(family, opened, settings) {
+  const step = family === "five" ? "one" : family;
+  const samples = await alternate(opened, settings, (one) =>
+    slice(one, { do: "load", step, ms: settings.sliceMs, atOnce: one.row.atOnce ?? IN_A_TURN }),
+  );
+  return casesOf(family, samples);
+}
+
+/** Every row at every rate that was asked for. */
+async function latency(opened, settings, names) {
+  const seed = opened.find(({ row }) => row.name === "seed");
+  let half;
+  if (names.some((name) => name.endsWith("-half"))) {
+    const saturated = await alternate([seed], { ...settings, warmUps: 2 }, (one) =>
+      slice(one, { do: "load", step: "one", ms: settings.sliceMs, atOnce: IN_A_TURN }),
+    );
+    half = median(saturated.get(seed).map(({ perSecond }) => perSecond)) / 2;
+  }
+  const cases = [];
+  for (const [rateName, rate] of Object.entries(RATES)) {
+    const timed = opened.filter(({ row }) => names.includes(`${row.name}-${rateName}`));
+    const perSecond = Math.round(rate ?? half);
+    const samples = await alternate(timed, { ...settings, warmUps: 1 }, async (one) => {
+      const measured = await slice(one, { do: "paced", ms: 2 * settings.sliceMs, perSecond }, { latencies: true });
+      return { ...measured, p50: quantile(measured.latenciesMicros, 0.5), p99: quantile(measured.latenciesMicros, 0.99) };
+    });
+    for (const [{ row }, slices] of samples) {
+      cases.push({
+        family: "latency",
+        row: `${row.name}-${rateName}`,
+        title: `${row.title}, ${perSecond}/s`,
+        client: row.wire,
+        unit: "µs, p99",
+        ...spread(slices.map(({ p99 }) => p99)),
+        messagesPerSecond: median(slices.map((one) => one.perSecond)),
+        p50Micros: median(slices.map(({ p50 }) => p50)),
+        clientUtilisation: median(slices.map(({ receivers }) => receivers)),
+      });
+    }
+  }
+  return cases;
+}
+
+/** Opens what these families need, and measures one after the other. */
+async function onServers(families, settings, crowd) {
+  const isWanted = (name) => Object.values(families).some((rows) => rows.some((row) => row === name || row.startsWith(`${name}-`)));
+  const wanted = Object.entries(ROWS).filter(([name]) => isWanted(name));
+  const opened = [];
+  try {
+    for (const [name, row] of wanted) opened.push(await openRow({ name, ...row }, crowd));
+    const cases = [];
+    for (const [family, rows] of Object.entries(families)) {
+      settings.tell(FAMILIES[family].title);
+      const chosen = opened.filter(({ row }) => rows.includes(row.name));
+      cases.push(...(family === "latency" ? await latency(opened, settings, rows) : await throughput(family, chosen, settings)));
+    }
+    return cases;
+  } finally {
+    for (const { stop } of opened) await stop();
+  }
+}
+
+/** @param families names of rows by names of families */
+export async function run({ five, ...others }, settings) {
+  const cases = Object.keys(others).length === 0 ? [] : await onServers(others, settings);
+  return five === undefined ? cases : [...cases, ...(await onServers({ five }, settings, FIVE))];
+}

@@ -1,0 +1,111 @@
+// A server of one kind. The load is a loop in it without timers, which lets the sockets have their turn after every step: it
+// does what its parent asks and tells what that cost.
+import { createServer } from "node:http";
+import { setImmediate as turn } from "node:timers/promises";
+import { answerWith } from "../children.js";
+import { message, nowMicros } from "../payload.js";
+import { KINDS } from "./kinds.js";
+
+const { kind, ...settings } = JSON.parse(process.argv[2]);
+const http = createServer();
+const { send, sendToAll, awaited = false } = await KINDS[kind](http, settings);
+
+/** Messages to one user in one turn of the loop. */
+const BURST = 50;
+/** A step through the users that meets each once before it meets any again. */
+const STRIDE = 7_919;
+
+let ids = [];
+let at = 0;
+let number = 0;
+
+const nextId = () => {
+  at = (at + STRIDE) % ids.length;
+  return ids[at];
+};
+const nextMessage = () => {
+  number += 1;
+  return message(number);
+};
+
+/** Each answers how many messages to a user it was; `sends` collects what is awaited. */
+const STEPS = {
+  /** One message to each of some users. */
+  one(atOnce, sends) {
+    for (let i = 0; i < atOnce; i += 1) sends.push(send(nextId(), nextMessage()));
+    return atOnce;
+  },
+  /** Bursts to one user each. */
+  burst(atOnce, sends) {
+    const bursts = Math.max(1, Math.floor(atOnce / BURST));
+    for (let i = 0; i < bursts; i += 1) {
+      const id = nextId();
+      for (let j = 0; j < BURST; j += 1) sends.push(send(id, nextMessage()));
+    }
+    return bursts * BURST;
+  },
+  /** One message to all users. */
+  repeat(_, sends) {
+    sends.push(sendToAll(ids, nextMessage()));
+    return ids.length;
+  },
+};
+
+let mark;
+/** Seconds of CPU since the last call. */
+function cpuSeconds() {
+  const { user, system } = process.cpuUsage(mark);
+  mark = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** The same gaps in every run, as if by chance: how long until the next of so many a second. */
+function* gapsMicros(perSecond) {
+  for (let state = 1; ; state = (state * 48_271) % 0x7fffffff) yield (-Math.log(state / 0x7fffffff) * 1e6) / perSecond;
+}
+
+answerWith({
+  users({ names }) {
+    ids = names;
+  },
+  /** Sends for so long, some at once. */
+  async load({ step, ms, atOnce }) {
+    cpuSeconds();
+    const began = nowMicros();
+    const until = began + ms * 1_000;
+    let sent = 0;
+    while (nowMicros() < until) {
+      const sends = [];
+      sent += STEPS[step](atOnce, sends);
+      if (awaited) await Promise.all(sends);
+      await turn();
+    }
+    return { sent, began };
+  },
+  /** Sends at a rate, at moments that are as if by chance; each message tells when it was due, also where the server was late. */
+  async paced({ ms, perSecond }) {
+    cpuSeconds();
+    const began = nowMicros();
+    const gaps = gapsMicros(perSecond);
+    let sent = 0;
+    for (let due = began; ; sent += 1) {
+      due += gaps.next().value;
+      if (due - began > ms * 1_000) break;
+      while (nowMicros() < due) await turn();
+      void send(nextId(), message(Math.round(due)));
+    }
+    return { sent, began };
+  },
+  cpu: () => ({ cpuSeconds: cpuSeconds() }),
+  /** What is in use after a collection. */
+  async memory() {
+    for (let i = 0; i < 5; i += 1) {
+      globalThis.gc();
+      await turn();
+    }
+    const { heapUsed, external, rss } = process.memoryUsage();
+    return { heapBytes: heapUsed + external, residentBytes: rss };
+  },
+});
+
+http.listen(0, "127.0.0.1", 4_096, () => process.send({ port: http.address().port }));

@@ -1,0 +1,71 @@
+// A server with its receivers, and what a slice of load on it comes to.
+import { setTimeout as delay } from "node:timers/promises";
+import { start } from "./children.js";
+import { startRedis } from "./redis.js";
+
+/** Longer than an SDK gathers confirmations and the server cursors after them: what they cost belongs to the messages. */
+const SETTLE_MS = 350;
+
+export const userNames = (count) => Array.from({ length: count }, (_, i) => `user-${i}`);
+
+/** Starts the server of a row, and its receivers with all connections; those of a thousand users, one each, where nothing else is said. */
+export async function openRow(row, { users = 1_000, perUser = 1 } = {}) {
+  const redis = row.server.broker === "redis" ? await startRedis() : undefined;
+  const server = await start("processes/server.js", {
+    args: [JSON.stringify({ ...row.server, url: redis?.url })],
+    side: "server",
+  });
+  const receivers = await start("processes/receivers.js");
+  const names = userNames(users);
+  await receivers.ask({ do: "connect", port: server.ready.port, wire: row.wire, names, perUser, confirms: row.confirms });
+  await server.ask({ do: "users", names });
+  return {
+    row,
+    server,
+    receivers,
+    redis,
+    perUser,
+    async stop() {
+      await receivers.stop();
+      await server.stop();
+      await redis?.stop();
+    },
+  };
+}
+
+/** Has the server work, and waits until everything was received and confirmed. Throws where a message was lost or came twice. */
+export async function slice({ row, server, receivers, redis, perUser }, question, { latencies = false } = {}) {
+  await receivers.ask({ do: "begin", latencies });
+  const redisBefore = await redis?.cpuSeconds();
+  const { sent, began } = await server.ask(question);
+  const count = sent * perUser;
+  const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
+  const busy = (await server.ask({ do: "cpu" })).cpuSeconds;
+  if (row.wire === "sdk" && row.isDurable) await delay(SETTLE_MS);
+  const after = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const ofRedis = redis === undefined ? 0 : (await redis.cpuSeconds()) - redisBefore;
+  const { received, outOfOrder, latenciesMicros } = await receivers.ask({ do: "counts" });
+  if (received !== count || outOfOrder > 0) {
+    throw new Error(`${row.name}: of ${count} messages ${received} came, ${outOfOrder} of them out of order.`);
+  }
+  const seconds = (lastMicros - began) / 1e6;
+  return {
+    perCpuSecond: count / (busy + after + ofRedis),
+    perSecond: count / seconds,
+    server: (busy + ofRedis) / seconds,
+    receivers: utilisation,
+    latenciesMicros,
+  };
+}
+
+/** Has each do its slice in turn, again and again, so that a machine whose speed drifts is unfair to none; the first rounds warm up. */
+export async function alternate(opened, { repeats, warmUps }, measure) {
+  const samples = new Map(opened.map((one) => [one, []]));
+  for (let round = -warmUps; round < repeats; round += 1) {
+    for (const one of opened) {
+      const measured = await measure(one);
+      if (round >= 0) samples.get(one).push(measured);
+    }
+  }
+  return samples;
+}
