@@ -55,6 +55,10 @@ export class Client {
     this.#options = options;
   }
 
+  get user() {
+    return this.#options.user;
+  }
+
   async open() {
     const { port } = this.#options;
     this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread: { buffer: memory, callback: (n, b) => this.#read(n, b) } });

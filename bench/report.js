@@ -9,7 +9,7 @@ export function printCases({ machine, versions, cases }, families) {
     const rows = cases.filter(({ family }) => family === name);
     console.log("");
     printTable([
-      [families[name].title, "clients", rows[0].unit, "p25–p75", "first = 1", "a second", "server", "clients busy", "p50 µs"],
+      [families[name].title, "clients", rows[0].unit, "p25–p75", "first = 1", "a second", "server", "clients busy", "p50 µs", "KiB heap"],
       ...rows.map((row) => [
         row.title,
         row.client,
@@ -20,6 +20,7 @@ export function printCases({ machine, versions, cases }, families) {
         percent(row.serverUtilisation),
         percent(row.clientUtilisation),
         figure(row.p50Micros),
+        figure(row.heapKiB),
       ]),
     ]);
   }

@@ -1,12 +1,15 @@
 // What Usercast costs, beside what it replaces: `npm run bench [-- --only KEY --json FILE]`. bench/README.md says what each case means.
 import { writeFileSync } from "node:fs";
 import { parseArguments, USAGE } from "./arguments.js";
+import * as catchUp from "./families/catch-up.js";
+import * as idle from "./families/idle.js";
+import * as route from "./families/route.js";
 import * as sending from "./families/sending.js";
 import { ratiosOf } from "./keys.js";
 import { machine, versions } from "./machine.js";
 import { printCases, printRatios } from "./report.js";
 
-const MODULES = [sending];
+const MODULES = [sending, route, catchUp, idle];
 const FAMILIES = Object.assign({}, ...MODULES.map((module) => module.FAMILIES));
 
 const wanted = parseArguments(process.argv.slice(2), FAMILIES);
@@ -20,6 +23,8 @@ const settings = {
   repeats: wanted.repeats,
   warmUps: 2,
   sliceMs: wanted.sliceMs,
+  // Ten thousand connections take a while, and memory hardly varies.
+  connectionRounds: 3,
   tell: (text) => console.error(`${((Date.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${text}`),
 };
 const result = { date: new Date(began).toISOString(), machine: machine(), versions: versions(), repeats: wanted.repeats, cases: [] };

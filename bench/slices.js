@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "./children.js";
 import { startRedis } from "./redis.js";
+import { median, spread } from "./stats.js";
 
 /** Longer than an SDK gathers confirmations and the server cursors after them: what they cost belongs to the messages. */
 const SETTLE_MS = 350;
@@ -14,8 +15,9 @@ export async function openRow(row, { users = 1_000, perUser = 1 } = {}) {
   const server = await start("processes/server.js", {
     args: [JSON.stringify({ ...row.server, url: redis?.url })],
     side: "server",
+    node: ["--expose-gc"],
   });
-  const receivers = await start("processes/receivers.js");
+  const receivers = await start("processes/crowd.js");
   const names = userNames(users);
   await receivers.ask({ do: "connect", port: server.ready.port, wire: row.wire, names, perUser, confirms: row.confirms });
   await server.ask({ do: "users", names });
@@ -33,11 +35,15 @@ export async function openRow(row, { users = 1_000, perUser = 1 } = {}) {
   };
 }
 
-/** Has the server work, and waits until everything was received and confirmed. Throws where a message was lost or came twice. */
-export async function slice({ row, server, receivers, redis, perUser }, question, { latencies = false } = {}) {
+/**
+ * Has messages sent, and waits until everything was received and confirmed. Throws where a message was lost or came twice.
+ * @param drive sends them, and tells how many were `sent` and when it `began`; the server's CPU time counts from then on
+ */
+export async function slice({ row, server, receivers, redis, perUser }, drive, { latencies = false } = {}) {
   await receivers.ask({ do: "begin", latencies });
   const redisBefore = await redis?.cpuSeconds();
-  const { sent, began } = await server.ask(question);
+  await server.ask({ do: "cpu" });
+  const { sent, began } = await drive();
   const count = sent * perUser;
   const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
   const busy = (await server.ask({ do: "cpu" })).cpuSeconds;
@@ -58,14 +64,34 @@ export async function slice({ row, server, receivers, redis, perUser }, question
   };
 }
 
-/** Has each do its slice in turn, again and again, so that a machine whose speed drifts is unfair to none; the first rounds warm up. */
-export async function alternate(opened, { repeats, warmUps }, measure) {
+/** How much longer those slices are that come first and do not count, until everything is compiled. */
+const WARM_UP_FACTOR = 3;
+
+/**
+ * Has each do its slice in turn, again and again, so that a machine whose speed drifts is unfair to none.
+ * @param measure does the slice of one, of so many milliseconds; also given the number of the round, which is negative where it does not count
+ */
+export async function alternate(opened, { repeats, warmUps, sliceMs }, measure) {
   const samples = new Map(opened.map((one) => [one, []]));
   for (let round = -warmUps; round < repeats; round += 1) {
     for (const one of opened) {
-      const measured = await measure(one);
+      const measured = await measure(one, round < 0 ? sliceMs * WARM_UP_FACTOR : sliceMs, round);
       if (round >= 0) samples.get(one).push(measured);
     }
   }
   return samples;
 }
+
+/** The rows of a family that was measured, as they are reported: the figure, and what is told beside it. */
+export const casesOf = (family, samples) =>
+  [...samples].map(([{ row }, slices]) => ({
+    family,
+    row: row.name,
+    title: row.title,
+    client: row.wire,
+    unit: "messages per CPU second",
+    ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
+    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
+    serverUtilisation: median(slices.map(({ server }) => server)),
+    clientUtilisation: median(slices.map(({ receivers }) => receivers)),
+  }));

@@ -1,5 +1,5 @@
 // Messages that the server itself sends to its users: one by one, in bursts, one to many, to several connections; and how long they take.
-import { openRow, alternate, slice } from "../slices.js";
+import { alternate, casesOf, openRow, slice } from "../slices.js";
 import { median, quantile, spread } from "../stats.js";
 
 /** Sends under way at once: in a turn of the loop; and where each waits for a disk or another process. */
@@ -41,47 +41,28 @@ export const FAMILIES = {
   },
 };
 
+/** How the server sends, where that is not what the family is called. */
+const STEPS = { five: "one" };
 /** 1,000 connections again. */
 const FIVE = { users: 200, perUser: 5 };
 
-/** The rows of a family that was measured, with what is told beside the figure. */
-const casesOf = (family, samples) =>
-  [...samples].map(([{ row }, slices]) => ({
-    family,
-    row: row.name,
-    title: row.title,
-    client: row.wire,
-    unit: "messages per CPU second",
-    ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
-    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
-    serverUtilisation: median(slices.map(({ server }) => server)),
-    clientUtilisation: median(slices.map(({ receivers }) => receivers)),
-  }));
-
-async function throughput(family, opened, settings) {
-  const step = family === "five" ? "one" : family;
-  const samples = await alternate(opened, settings, (one) =>
-    slice(one, { do: "load", step, ms: settings.sliceMs, atOnce: one.row.atOnce ?? IN_A_TURN }),
-  );
-  return casesOf(family, samples);
-}
+const load = (step) => (one, ms) =>
+  slice(one, () => one.server.ask({ do: "load", step, ms, atOnce: one.row.atOnce ?? IN_A_TURN }));
 
 /** Every row at every rate that was asked for. */
 async function latency(opened, settings, names) {
   const seed = opened.find(({ row }) => row.name === "seed");
   let half;
   if (names.some((name) => name.endsWith("-half"))) {
-    const saturated = await alternate([seed], { ...settings, warmUps: 2 }, (one) =>
-      slice(one, { do: "load", step: "one", ms: settings.sliceMs, atOnce: IN_A_TURN }),
-    );
+    const saturated = await alternate([seed], { ...settings, repeats: 5 }, load("one"));
     half = median(saturated.get(seed).map(({ perSecond }) => perSecond)) / 2;
   }
   const cases = [];
   for (const [rateName, rate] of Object.entries(RATES)) {
     const timed = opened.filter(({ row }) => names.includes(`${row.name}-${rateName}`));
     const perSecond = Math.round(rate ?? half);
-    const samples = await alternate(timed, { ...settings, warmUps: 1 }, async (one) => {
-      const measured = await slice(one, { do: "paced", ms: 2 * settings.sliceMs, perSecond }, { latencies: true });
+    const samples = await alternate(timed, settings, async (one, ms) => {
+      const measured = await slice(one, () => one.server.ask({ do: "paced", ms, perSecond }), { latencies: true });
       return { ...measured, p50: quantile(measured.latenciesMicros, 0.5), p99: quantile(measured.latenciesMicros, 0.99) };
     });
     for (const [{ row }, slices] of samples) {
@@ -112,7 +93,8 @@ async function onServers(families, settings, crowd) {
     for (const [family, rows] of Object.entries(families)) {
       settings.tell(FAMILIES[family].title);
       const chosen = opened.filter(({ row }) => rows.includes(row.name));
-      cases.push(...(family === "latency" ? await latency(opened, settings, rows) : await throughput(family, chosen, settings)));
+      if (family === "latency") cases.push(...(await latency(opened, settings, rows)));
+      else cases.push(...casesOf(family, await alternate(chosen, settings, load(STEPS[family] ?? family))));
     }
     return cases;
   } finally {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { memory, usercast } from "@usercast/server";
 import { lmdb } from "@usercast/server/lmdb";
 import { redis } from "@usercast/server/redis";
+import { open } from "lmdb";
 import { Server } from "socket.io";
 import { WebSocketServer } from "ws";
 import { serverFrame } from "../frames.js";
@@ -37,8 +38,6 @@ function seed(http) {
       answer?.();
     });
     socket.on("send", ({ to, data }) => send(to, data));
-    // Not everybody cleans the map, but who measures should not leave it to grow.
-    socket.on("disconnect", () => {});
   });
   const sendToAll = (ids, data) => {
     for (const id of ids) send(id, data);
@@ -131,4 +130,39 @@ const bare = (http) => {
   return {};
 };
 
-export const KINDS = { seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare };
+/** Rows of messages that are read when their user comes, and emitted one by one; from a list of parsed ones or from LMDB. */
+async function rows(http, { store }) {
+  const io = new Server(http);
+  const { add, of } = store === "lmdb" ? rowsOnDisk() : rowsInMemory();
+  io.on("connection", (socket) => {
+    socket.on("register", (id, answer) => {
+      answer();
+      for (const data of of(id)) socket.emit("message", data);
+    });
+  });
+  return { fill: add };
+}
+
+function rowsInMemory() {
+  const lists = new Map();
+  return {
+    add(ids, data) {
+      for (const id of ids) lists.set(id, [...(lists.get(id) ?? []), data]);
+    },
+    of: (id) => lists.get(id) ?? [],
+  };
+}
+
+function rowsOnDisk() {
+  const db = open({ path: temporaryFolder(), encoding: "json" });
+  let row = 0;
+  return {
+    async add(ids, data) {
+      row += 1;
+      await Promise.all(ids.map((id) => db.put([id, row], data)));
+    },
+    of: (id) => db.getRange({ start: [id, 0], end: [id, Number.POSITIVE_INFINITY] }).map(({ value }) => value),
+  };
+}
+
+export const KINDS = { rows,  seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare };

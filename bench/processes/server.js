@@ -8,7 +8,7 @@ import { KINDS } from "./kinds.js";
 
 const { kind, ...settings } = JSON.parse(process.argv[2]);
 const http = createServer();
-const { send, sendToAll, awaited = false } = await KINDS[kind](http, settings);
+const { send, sendToAll, fill = sendToAll, awaited = false } = await KINDS[kind](http, settings);
 
 /** Messages to one user in one turn of the loop. */
 const BURST = 50;
@@ -70,7 +70,6 @@ answerWith({
   },
   /** Sends for so long, some at once. */
   async load({ step, ms, atOnce }) {
-    cpuSeconds();
     const began = nowMicros();
     const until = began + ms * 1_000;
     let sent = 0;
@@ -84,7 +83,6 @@ answerWith({
   },
   /** Sends at a rate, at moments that are as if by chance; each message tells when it was due, also where the server was late. */
   async paced({ ms, perSecond }) {
-    cpuSeconds();
     const began = nowMicros();
     const gaps = gapsMicros(perSecond);
     let sent = 0;
@@ -97,6 +95,10 @@ answerWith({
     return { sent, began };
   },
   cpu: () => ({ cpuSeconds: cpuSeconds() }),
+  /** Stores so many messages for every user, where it is a kind that does. */
+  async fill({ messages }) {
+    for (let i = 0; i < messages; i += 1) await fill(ids, nextMessage());
+  },
   /** What is in use after a collection. */
   async memory() {
     for (let i = 0; i < 5; i += 1) {
