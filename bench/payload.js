@@ -10,6 +10,8 @@ const TEXT_LENGTH = MESSAGE_BYTES - '{"n":,"text":""}'.length - DIGITS;
 /** Where the digits begin, counted from the end of the JSON. */
 const DIGITS_FROM_END = MESSAGE_BYTES - '{"n":'.length;
 const TEXTS = 1_021;
+/** What has a server send a message: the time it is due, as a double. */
+export const TRIGGER_BYTES = 8;
 
 /** Text without a pattern, and the same in every run. */
 const pool = (() => {

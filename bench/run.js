@@ -23,8 +23,6 @@ const settings = {
   repeats: wanted.repeats,
   warmUps: 2,
   sliceMs: wanted.sliceMs,
-  // Ten thousand connections take a while, and memory hardly varies.
-  connectionRounds: 3,
   tell: (text) => console.error(`${((Date.now() - began) / 1_000).toFixed(0).padStart(4)} s  ${text}`),
 };
 const result = { date: new Date(began).toISOString(), machine: machine(), versions: versions(), repeats: wanted.repeats, cases: [] };

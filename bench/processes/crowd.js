@@ -1,8 +1,10 @@
 // Many clients in one process: they count what comes, send to each other, or come all at once to catch up.
-import { setTimeout as delay } from "node:timers/promises";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
 import { openAll } from "../clients.js";
-import { message, nowMicros, numberOf } from "../payload.js";
+import { message, nowMicros, numberOf, TRIGGER_BYTES } from "../payload.js";
 
 /** How long nothing may come before what is missing counts as lost. */
 const SILENCE_MS = 3_000;
@@ -72,6 +74,11 @@ const SENDS = {
 
 let sentBefore = 0;
 
+/** The same gaps in every run, as if by chance: how long until the next of so many a second. */
+function* gapsMicros(perSecond) {
+  for (let state = 1; ; state = (state * 48_271) % 0x7fffffff) yield (-Math.log(state / 0x7fffffff) * 1e6) / perSecond;
+}
+
 answerWith({
   /** Connects so many clients for each user. */
   async connect({ port, wire, names, perUser = 1, confirms }) {
@@ -117,6 +124,24 @@ answerWith({
     if (isAnswered) await untilCame(sent, () => answers);
     if (isAnswered && answers !== sent) throw new Error(`Of ${sent} sends ${answers} were answered.`);
     sentBefore += sent;
+    return { sent, began };
+  },
+  /** Has the server send at a rate, at moments that are as if by chance. Each message tells when it was due. */
+  async trigger({ port, ms, perSecond }) {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    await once(socket, "connect");
+    const began = nowMicros();
+    const gaps = gapsMicros(perSecond);
+    let sent = 0;
+    for (let due = began; ; sent += 1) {
+      due += gaps.next().value;
+      if (due - began > ms * 1_000) break;
+      while (nowMicros() < due) await turn();
+      const bytes = Buffer.allocUnsafe(TRIGGER_BYTES);
+      bytes.writeDoubleLE(Math.round(due));
+      socket.write(bytes);
+    }
+    socket.end();
     return { sent, began };
   },
   /** Comes with a new device of each user at once, which begins before the first message. */

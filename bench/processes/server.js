@@ -1,9 +1,11 @@
 // A server of one kind. The load is a loop in it without timers, which lets the sockets have their turn after every step: it
 // does what its parent asks and tells what that cost.
+import { once } from "node:events";
 import { createServer } from "node:http";
+import { createServer as createTriggers } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
-import { message, nowMicros } from "../payload.js";
+import { message, nowMicros, TRIGGER_BYTES } from "../payload.js";
 import { KINDS } from "./kinds.js";
 
 const { kind, ...settings } = JSON.parse(process.argv[2]);
@@ -59,10 +61,27 @@ function cpuSeconds() {
   return (user + system) / 1e6;
 }
 
-/** The same gaps in every run, as if by chance: how long until the next of so many a second. */
-function* gapsMicros(perSecond) {
-  for (let state = 1; ; state = (state * 48_271) % 0x7fffffff) yield (-Math.log(state / 0x7fffffff) * 1e6) / perSecond;
-}
+/** What was sent because a trigger came, and how much of it was refused. */
+let triggered = 0;
+let refused = 0;
+
+/** Sends a message for each number that comes: the time it was due, also where it came late. */
+const triggers = createTriggers((socket) => {
+  let rest = Buffer.alloc(0);
+  socket.on("data", (bytes) => {
+    const all = Buffer.concat([rest, bytes]);
+    const whole = all.length - (all.length % TRIGGER_BYTES);
+    for (let i = 0; i < whole; i += TRIGGER_BYTES) {
+      triggered += 1;
+      send(nextId(), message(all.readDoubleLE(i)))?.catch?.(() => {
+        refused += 1;
+      });
+    }
+    rest = all.subarray(whole);
+  });
+});
+triggers.listen(0, "127.0.0.1");
+await once(triggers, "listening");
 
 answerWith({
   users({ names }) {
@@ -81,18 +100,13 @@ answerWith({
     }
     return { sent, began };
   },
-  /** Sends at a rate, at moments that are as if by chance; each message tells when it was due, also where the server was late. */
-  async paced({ ms, perSecond }) {
-    const began = nowMicros();
-    const gaps = gapsMicros(perSecond);
-    let sent = 0;
-    for (let due = began; ; sent += 1) {
-      due += gaps.next().value;
-      if (due - began > ms * 1_000) break;
-      while (nowMicros() < due) await turn();
-      void send(nextId(), message(Math.round(due)));
-    }
-    return { sent, began };
+  /** Waits until so many triggers have come; tells how many of the sends were refused. */
+  async triggered({ count }) {
+    while (triggered < count) await turn();
+    const told = { refused };
+    triggered = 0;
+    refused = 0;
+    return told;
   },
   cpu: () => ({ cpuSeconds: cpuSeconds() }),
   /** Stores so many messages for every user, where it is a kind that does. */
@@ -110,4 +124,4 @@ answerWith({
   },
 });
 
-http.listen(0, "127.0.0.1", 4_096, () => process.send({ port: http.address().port }));
+http.listen(0, "127.0.0.1", 4_096, () => process.send({ port: http.address().port, triggerPort: triggers.address().port }));
