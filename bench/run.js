@@ -2,14 +2,16 @@
 import { writeFileSync } from "node:fs";
 import { parseArguments, USAGE } from "./arguments.js";
 import * as catchUp from "./families/catch-up.js";
+import * as http from "./families/http.js";
 import * as idle from "./families/idle.js";
+import * as publish from "./families/publish.js";
 import * as route from "./families/route.js";
 import * as sending from "./families/sending.js";
 import { ratiosOf } from "./keys.js";
 import { machine, versions } from "./machine.js";
 import { printCases, printRatios } from "./report.js";
 
-const MODULES = [sending, route, catchUp, idle];
+const MODULES = [sending, route, http, catchUp, idle, publish];
 const FAMILIES = Object.assign({}, ...MODULES.map((module) => module.FAMILIES));
 
 const wanted = parseArguments(process.argv.slice(2), FAMILIES);

@@ -9,14 +9,14 @@ const SETTLE_MS = 350;
 
 export const userNames = (count) => Array.from({ length: count }, (_, i) => `user-${i}`);
 
+/** A server of one kind. */
+export const startServer = (settings) =>
+  start("processes/server.js", { args: [JSON.stringify(settings)], side: "server", node: ["--expose-gc"] });
+
 /** Starts the server of a row, and its receivers with all connections; those of a thousand users, one each, where nothing else is said. */
 export async function openRow(row, { users = 1_000, perUser = 1 } = {}) {
   const redis = row.server.broker === "redis" ? await startRedis() : undefined;
-  const server = await start("processes/server.js", {
-    args: [JSON.stringify({ ...row.server, url: redis?.url })],
-    side: "server",
-    node: ["--expose-gc"],
-  });
+  const server = await (row.start?.() ?? startServer({ ...row.server, url: redis?.url }));
   const receivers = await start("processes/crowd.js");
   const names = userNames(users);
   await receivers.ask({ do: "connect", port: server.ready.port, wire: row.wire, names, perUser, confirms: row.confirms });

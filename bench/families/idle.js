@@ -1,7 +1,7 @@
 // What a connection costs that is made and does nothing: memory while it is there, CPU when it comes.
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "../children.js";
-import { userNames } from "../slices.js";
+import { startServer, userNames } from "../slices.js";
 import { median, spread } from "../stats.js";
 
 const CONNECTIONS = 10_000;
@@ -26,7 +26,7 @@ export const FAMILIES = {
 };
 
 async function once({ server: settings, wire }) {
-  const server = await start("processes/server.js", { args: [JSON.stringify(settings)], side: "server", node: ["--expose-gc"] });
+  const server = await startServer(settings);
   const crowd = await start("processes/crowd.js");
   const { port } = server.ready;
   await crowd.ask({ do: "connect", port, wire, names: userNames(WARM_UP).map((name) => `first-${name}`) });

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
 import { openAll } from "../clients.js";
+import { HttpCaller } from "../http-caller.js";
 import { message, nowMicros, numberOf, TRIGGER_BYTES } from "../payload.js";
 
 /** How long nothing may come before what is missing counts as lost. */
@@ -124,6 +125,30 @@ answerWith({
     if (isAnswered) await untilCame(sent, () => answers);
     if (isAnswered && answers !== sent) throw new Error(`Of ${sent} sends ${answers} were answered.`);
     sentBefore += sent;
+    return { sent, began };
+  },
+  /** Calls the server's HTTP API for so long, from so many connections; one message a call, or a batch. */
+  async call({ port, ms, callers, batch }) {
+    const began = nowMicros();
+    const until = began + ms * 1_000;
+    let sent = 0;
+    const next = () => {
+      sentBefore += 1;
+      sent += 1;
+      return { to: users[(sentBefore * STRIDE) % users.length], data: message(sentBefore) };
+    };
+    const calling = Array.from({ length: callers }, async () => {
+      const caller = new HttpCaller(port);
+      while (nowMicros() < until) {
+        const messages = Array.from({ length: batch }, next);
+        const [{ to, data }] = messages;
+        const [path, body] = batch === 1 ? [`/v1/users/${to}/messages`, { data }] : ["/v1/messages", { messages }];
+        const status = await caller.post(path, JSON.stringify(body));
+        if (status < 200 || status > 299) throw new Error(`A call was answered ${status}.`);
+      }
+      caller.close();
+    });
+    await Promise.all(calling);
     return { sent, began };
   },
   /** Has the server send at a rate, at moments that are as if by chance. Each message tells when it was due. */

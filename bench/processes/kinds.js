@@ -1,25 +1,17 @@
 // What is compared: servers that let users register and send messages to users, each in its own way. Each kind is a function of the HTTP
 // server that makes `send(id, data)`, `sendToAll(ids, data)` and whether sends are `awaited`.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
 import { memory, usercast } from "@usercast/server";
 import { lmdb } from "@usercast/server/lmdb";
 import { redis } from "@usercast/server/redis";
-import { open } from "lmdb";
+import { Hono } from "hono";
 import { Server } from "socket.io";
 import { WebSocketServer } from "ws";
 import { serverFrame } from "../frames.js";
+import { lmdbByHand, redisByHand, rows, temporaryFolder } from "./stores.js";
 
 /** What a mailbox keeps, so that a run goes over into the state in which stores are for most of their life. */
 const MAX_MAILBOX_MESSAGES = 1_000;
-
-/** A folder that ends with this process. */
-export function temporaryFolder() {
-  const path = mkdtempSync(join(tmpdir(), "usercast-bench-"));
-  process.on("exit", () => rmSync(path, { recursive: true, force: true }));
-  return path;
-}
 
 const BROKERS = {
   memory: async (limits) => memory({ quiet: true, ...limits }),
@@ -130,39 +122,23 @@ const bare = (http) => {
   return {};
 };
 
-/** Rows of messages that are read when their user comes, and emitted one by one; from a list of parsed ones or from LMDB. */
-async function rows(http, { store }) {
-  const io = new Server(http);
-  const { add, of } = store === "lmdb" ? rowsOnDisk() : rowsInMemory();
-  io.on("connection", (socket) => {
-    socket.on("register", (id, answer) => {
-      answer();
-      for (const data of of(id)) socket.emit("message", data);
-    });
+/** Another kind, behind two HTTP routes like those of the executable. */
+async function hono(http, { over, ...settings }) {
+  const app = new Hono();
+  let kind;
+  const sendOne = async (id, data) => ({ userId: id, state: "pushed", ...(await kind.send(id, data)) });
+  app.post("/v1/users/:id/messages", async (context) => {
+    const { data } = await context.req.json();
+    return context.json(await sendOne(context.req.param("id"), data), 201);
   });
-  return { fill: add };
+  app.post("/v1/messages", async (context) => {
+    const { messages } = await context.req.json();
+    return context.json({ results: await Promise.all(messages.map(({ to, data }) => sendOne(to, data))) });
+  });
+  // Socket.IO, which comes after, answers what is its own, and leaves the rest to this.
+  http.on("request", getRequestListener(app.fetch));
+  kind = await KINDS[over](http, settings);
+  return kind;
 }
 
-function rowsInMemory() {
-  const lists = new Map();
-  return {
-    add(ids, data) {
-      for (const id of ids) lists.set(id, [...(lists.get(id) ?? []), data]);
-    },
-    of: (id) => lists.get(id) ?? [],
-  };
-}
-
-function rowsOnDisk() {
-  const db = open({ path: temporaryFolder(), encoding: "json" });
-  let row = 0;
-  return {
-    async add(ids, data) {
-      row += 1;
-      await Promise.all(ids.map((id) => db.put([id, row], data)));
-    },
-    of: (id) => db.getRange({ start: [id, 0], end: [id, Number.POSITIVE_INFINITY] }).map(({ value }) => value),
-  };
-}
-
-export const KINDS = { rows,  seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare };
+export const KINDS = { seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare, hono, rows, lmdbByHand, redisByHand };

@@ -6,6 +6,7 @@ import { createServer as createTriggers } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
 import { message, nowMicros, TRIGGER_BYTES } from "../payload.js";
+import { quantile } from "../stats.js";
 import { KINDS } from "./kinds.js";
 
 const { kind, ...settings } = JSON.parse(process.argv[2]);
@@ -109,6 +110,24 @@ answerWith({
     return told;
   },
   cpu: () => ({ cpuSeconds: cpuSeconds() }),
+  /** So many senders, each of whom sends again when its message was accepted. */
+  async senders({ senders, ms }) {
+    const began = nowMicros();
+    const until = began + ms * 1_000;
+    const tookMicros = [];
+    const sender = async () => {
+      for (let from = nowMicros(); from < until; ) {
+        await send(nextId(), nextMessage());
+        const now = nowMicros();
+        tookMicros.push(now - from);
+        from = now;
+      }
+    };
+    await Promise.all(Array.from({ length: senders }, sender));
+    const seconds = (nowMicros() - began) / 1e6;
+    const [p50Micros, p99Micros] = [0.5, 0.99].map((share) => quantile(tookMicros, share));
+    return { sent: tookMicros.length, seconds, p50Micros, p99Micros };
+  },
   /** Stores so many messages for every user, where it is a kind that does. */
   async fill({ messages }) {
     for (let i = 0; i < messages; i += 1) await fill(ids, nextMessage());
