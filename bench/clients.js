@@ -8,7 +8,7 @@ import { clientFrame, FrameReader } from "./frames.js";
 const HALF_A_WINDOW = 128;
 /** How long the SDK gathers confirmations. */
 const ACK_INTERVAL_MS = 100;
-/** How many connect at once: fewer than a server lets wait. */
+/** How many connect at once, where nothing else is said. */
 const AT_ONCE = 100;
 
 const [ZERO, TWO, THREE, FOUR, BRACKET, U, M, E, S] = [..."0234[umes"].map((letter) => letter.charCodeAt(0));
@@ -175,10 +175,10 @@ export class Client {
 }
 
 /** Opens many, some at a time. */
-export async function openAll(options) {
+export async function openAll(options, atOnce = AT_ONCE) {
   const clients = [];
-  for (let i = 0; i < options.length; i += AT_ONCE) {
-    const some = options.slice(i, i + AT_ONCE).map((one) => new Client(one).open());
+  for (let i = 0; i < options.length; i += atOnce) {
+    const some = options.slice(i, i + atOnce).map((one) => new Client(one).open());
     clients.push(...(await Promise.all(some)));
   }
   return clients;

@@ -4,6 +4,7 @@ import { parseArguments, USAGE } from "./arguments.js";
 import * as catchUp from "./families/catch-up.js";
 import * as http from "./families/http.js";
 import * as idle from "./families/idle.js";
+import * as nodes from "./families/nodes.js";
 import * as publish from "./families/publish.js";
 import * as route from "./families/route.js";
 import * as sending from "./families/sending.js";
@@ -11,7 +12,7 @@ import { ratiosOf } from "./keys.js";
 import { machine, versions } from "./machine.js";
 import { printCases, printRatios } from "./report.js";
 
-const MODULES = [sending, route, http, catchUp, idle, publish];
+const MODULES = [sending, route, http, catchUp, idle, publish, nodes];
 const FAMILIES = Object.assign({}, ...MODULES.map((module) => module.FAMILIES));
 
 const wanted = parseArguments(process.argv.slice(2), FAMILIES);

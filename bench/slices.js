@@ -57,6 +57,8 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   const seconds = (lastMicros - began) / 1e6;
   return {
     perCpuSecond: count / (busy + after + ofRedis),
+    serversMicros: ((busy + after) / count) * 1e6,
+    redisMicros: (ofRedis / count) * 1e6,
     perSecond: count / seconds,
     server: (busy + ofRedis) / seconds,
     receivers: utilisation,

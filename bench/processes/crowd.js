@@ -81,13 +81,16 @@ function* gapsMicros(perSecond) {
 }
 
 answerWith({
-  /** Connects so many clients for each user. */
-  async connect({ port, wire, names, perUser = 1, confirms }) {
+  /** Connects so many clients for each user, to one server or to several in turn. */
+  async connect({ port, ports = [port], wire, names, perUser = 1, confirms, atOnce }) {
     users = names;
-    const options = names.flatMap((user) =>
-      Array.from({ length: perUser }, (_, device) => ({ port, wire, user, device, confirms, onMessage, onAnswer })),
+    const options = names.flatMap((user, i) =>
+      Array.from({ length: perUser }, (_, device) => {
+        const shared = { wire, user, device, confirms, onMessage, onAnswer };
+        return { port: ports[i % ports.length], ...shared };
+      }),
     );
-    clients.push(...(await openAll(options)));
+    clients.push(...(await openAll(options, atOnce)));
   },
   /** Begins to count anew. */
   begin({ latencies = false }) {

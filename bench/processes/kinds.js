@@ -1,10 +1,12 @@
 // What is compared: servers that let users register and send messages to users, each in its own way. Each kind is a function of the HTTP
 // server that makes `send(id, data)`, `sendToAll(ids, data)` and whether sends are `awaited`.
 import { getRequestListener } from "@hono/node-server";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { memory, usercast } from "@usercast/server";
 import { lmdb } from "@usercast/server/lmdb";
 import { redis } from "@usercast/server/redis";
 import { Hono } from "hono";
+import { Redis } from "ioredis";
 import { Server } from "socket.io";
 import { WebSocketServer } from "ws";
 import { serverFrame } from "../frames.js";
@@ -16,7 +18,7 @@ const MAX_MAILBOX_MESSAGES = 1_000;
 const BROKERS = {
   memory: async (limits) => memory({ quiet: true, ...limits }),
   lmdb: (limits) => lmdb({ path: temporaryFolder(), ...limits }),
-  redis: ({ maxMailboxMessages }, url) => redis({ url, prefix: "bench:", maxMailboxMessages }),
+  redis: ({ maxMailboxMessages }, { url, prefix = "bench:" }) => redis({ url, prefix, maxMailboxMessages }),
 };
 
 /** The map of the seed: where a user has several connections, it holds the last one. */
@@ -51,8 +53,9 @@ function seedOfSets(http) {
   return { send: (id, data) => io.to([...map.get(id)]).emit("message", data) };
 }
 
-function room(http) {
-  const io = new Server(http);
+/** A room for each user; with an adapter, on several nodes. */
+function room(http, { adapter } = {}) {
+  const io = new Server(http, { adapter });
   const send = (id, data) => io.to(`user:${id}`).emit("message", data);
   io.on("connection", (socket) => {
     socket.on("register", async (id, answer) => {
@@ -62,6 +65,14 @@ function room(http) {
     socket.on("send", ({ to, data }) => send(to, data));
   });
   return { send, sendToAll: (ids, data) => io.to(ids.map((id) => `user:${id}`)).emit("message", data) };
+}
+
+/** The seed's map on several nodes is a room for each user. */
+function adapter(http, { flavour, url, prefix }) {
+  const [pub, sub] = [new Redis(url), new Redis(url)];
+  const made =
+    flavour === "classic" ? createAdapter(pub, sub, { key: prefix }) : createShardedAdapter(pub, sub, { channelPrefix: prefix });
+  return room(http, { adapter: made });
 }
 
 /** A bare `ws` server with a list of connections for each user. `write` puts a text to some of them. */
@@ -101,8 +112,8 @@ const rawFrame = (http) =>
     for (const socket of sockets) socket._socket.write(frame);
   });
 
-async function ours(http, { broker: name, isVolatile = false, url, options }) {
-  const broker = await BROKERS[name]({ maxMailboxMessages: MAX_MAILBOX_MESSAGES }, url);
+async function ours(http, { broker: name, isVolatile = false, options, ...place }) {
+  const broker = await BROKERS[name]({ maxMailboxMessages: MAX_MAILBOX_MESSAGES }, place);
   const users = usercast(new Server(http), {
     trustClients: true,
     authorize: () => true,
@@ -141,4 +152,4 @@ async function hono(http, { over, ...settings }) {
   return kind;
 }
 
-export const KINDS = { seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare, hono, rows, lmdbByHand, redisByHand };
+export const KINDS = { seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare, adapter, hono, rows, lmdbByHand, redisByHand };

@@ -11,7 +11,7 @@ import { KINDS } from "./kinds.js";
 
 const { kind, ...settings } = JSON.parse(process.argv[2]);
 const http = createServer();
-const { send, sendToAll, fill = sendToAll, awaited = false } = await KINDS[kind](http, settings);
+const { send, sendToAll, fill = sendToAll, users, awaited = false } = await KINDS[kind](http, settings);
 
 /** Messages to one user in one turn of the loop. */
 const BURST = 50;
@@ -85,8 +85,10 @@ triggers.listen(0, "127.0.0.1");
 await once(triggers, "listening");
 
 answerWith({
-  users({ names }) {
+  /** Whom this is about, and with whom to begin. */
+  users({ names, from = 0 }) {
     ids = names;
+    at = from;
   },
   /** Sends for so long, some at once. */
   async load({ step, ms, atOnce }) {
@@ -131,6 +133,14 @@ answerWith({
   /** Stores so many messages for every user, where it is a kind that does. */
   async fill({ messages }) {
     for (let i = 0; i < messages; i += 1) await fill(ids, nextMessage());
+  },
+  /** Sends one message after the other, each when the last is accepted. */
+  async alone({ messages }) {
+    for (let i = 0; i < messages; i += 1) await send(nextId(), nextMessage());
+  },
+  /** How many of these are online, from this node's point of view. */
+  async online({ names }) {
+    return { online: (await users.presence(names)).filter(({ online }) => online).length };
   },
   /** What is in use after a collection. */
   async memory() {
