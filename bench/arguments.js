@@ -8,9 +8,11 @@ export const USAGE = `npm run bench [-- options]
   --repeats N     how often each row is measured: 5 by default, 9 where a figure is asked for with --only
   --slice-ms N    how long it is at work each time: 300 by default`;
 
+/** @typedef {{ readonly rows: readonly string[], readonly isExtra?: boolean }} Family a family of cases; an extra one is measured only where it is asked for */
+
 /**
  * @param {readonly string[]} words
- * @param {Readonly<Record<string, { readonly rows: readonly string[] }>>} all the families there are
+ * @param {Readonly<Record<string, Family>>} all the families there are
  * @returns the rows to measure, by family, and how
  */
 export function parseArguments(words, all) {
@@ -32,12 +34,12 @@ export function parseArguments(words, all) {
 
 /**
  * @param {readonly string[] | undefined} only
- * @param {Readonly<Record<string, { readonly rows: readonly string[] }>>} all
+ * @param {Readonly<Record<string, Family>>} all
  */
 function chosen(only, all) {
   /** @type {Record<string, readonly string[]>} */
   const families = {};
-  for (const name of only ?? Object.keys(all)) {
+  for (const name of only ?? Object.keys(all).filter((one) => !all[one]?.isExtra)) {
     const key = KEYS[/** @type {keyof typeof KEYS} */ (name)];
     if (key !== undefined) {
       const rows = [...(families[key.family] ?? []), ...rowsAgainst(key), key.row];

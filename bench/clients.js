@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { clientFrame, FrameReader } from "./frames.js";
+import { numberOf } from "./payload.js";
 
 /** An SDK confirms at the latest at half of the server's window. */
 const HALF_A_WINDOW = 128;
@@ -31,7 +32,7 @@ const kinds = {
 /** One connection of one user. */
 export class Client {
   received = 0;
-  /** Messages whose offset was not the one after that of the message before. */
+  /** Messages whose offset was not the one after that of the message before, or whose number was not higher. */
   outOfOrder = 0;
   /** The epoch of the mailbox, once an SDK connection was told it. */
   epoch;
@@ -45,11 +46,12 @@ export class Client {
   #offsetAt = 0;
   #offset = 0;
   #told = 0;
+  #number = -1;
   #timer;
 
   /**
    * @param options `wire`: `plain`, `sdk`, `raw` or `bare`; `port`, `user`, `device`; `position`: where an SDK begins; `confirms`: `false`
-   * never does; `onMessage(bytes, end)`: is called for each message; `onAnswer(bytes, from)`: for each answer to what was asked
+   * never does; `isOrdered`: numbers of messages must rise; `onMessage(bytes, end)`: is called for each message; `onAnswer(bytes, from)`: for each answer to what was asked
    */
   constructor(options) {
     this.#options = options;
@@ -158,7 +160,13 @@ export class Client {
 
   #message(bytes, to) {
     this.received += 1;
-    this.#options.onMessage?.(bytes, to - 1);
+    const { isOrdered, onMessage } = this.#options;
+    if (isOrdered) {
+      const number = numberOf(bytes, to - 1);
+      if (number <= this.#number) this.outOfOrder += 1;
+      this.#number = number;
+    }
+    onMessage?.(bytes, to - 1);
   }
 
   #confirm() {

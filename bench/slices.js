@@ -14,12 +14,13 @@ export const startServer = (settings) =>
   start("processes/server.js", { args: [JSON.stringify(settings)], side: "server", node: ["--expose-gc"] });
 
 /** Starts the server of a row, and its receivers with all connections; those of a thousand users, one each, where nothing else is said. */
-export async function openRow(row, { users = 1_000, perUser = 1 } = {}) {
+export async function openRow(row, { users = 1_000, perUser = 1, isOrdered = false } = {}) {
   const redis = row.server.broker === "redis" ? await startRedis() : undefined;
   const server = await (row.start?.() ?? startServer({ ...row.server, url: redis?.url }));
   const receivers = await start("processes/crowd.js");
   const names = userNames(users);
-  await receivers.ask({ do: "connect", port: server.ready.port, wire: row.wire, names, perUser, confirms: row.confirms });
+  const { wire, confirms } = row;
+  await receivers.ask({ do: "connect", port: server.ready.port, wire, confirms, names, perUser, isOrdered });
   await server.ask({ do: "users", names });
   return {
     row,

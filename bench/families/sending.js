@@ -8,6 +8,8 @@ const UNDER_WAY = 1_000;
 
 const ours = (broker, isVolatile = false) => ({ kind: "usercast", broker, isVolatile });
 const durable = { isDurable: true };
+/** For clients that never confirm, a window without end. */
+const endless = (broker) => ({ ...ours(broker), options: { windowMessages: 1_000_000, windowBytes: 2 ** 40 } });
 
 const ROWS = {
   seed: { title: "io.to(map.get(id)).emit", wire: "plain", server: { kind: "seed" } },
@@ -20,6 +22,8 @@ const ROWS = {
   memory: { title: "users.to(id).emit, memory", wire: "sdk", server: ours("memory"), ...durable },
   "memory-plain": { title: "users.to(id).emit, memory", wire: "plain", server: ours("memory"), ...durable },
   lmdb: { title: "users.to(id).emit, LMDB", wire: "sdk", server: ours("lmdb"), atOnce: UNDER_WAY, ...durable },
+  "memory-silent": { title: "memory, never confirmed", wire: "sdk", server: endless("memory"), confirms: false, ...durable },
+  "lmdb-silent": { title: "LMDB, never confirmed", wire: "sdk", server: endless("lmdb"), confirms: false, atOnce: UNDER_WAY, ...durable },
   redis: { title: "users.to(id).emit, Redis", wire: "sdk", server: ours("redis"), atOnce: UNDER_WAY, ...durable },
 };
 
@@ -37,6 +41,11 @@ export const FAMILIES = {
   burst: { title: "Bursts of 50 to one user", rows: all },
   repeat: { title: "One message to 1,000 users at once", rows: all },
   latency: { title: "Latency, p99, at a fixed rate", rows: TIMED.flatMap((row) => Object.keys(RATES).map((rate) => `${row}-${rate}`)) },
+  confirmations: {
+    title: "What confirmations cost",
+    rows: ["memory-silent", "memory", "lmdb-silent", "lmdb"],
+    isExtra: true,
+  },
   five: {
     title: "One message to a user with 5 connections",
     rows: ["seed-sets", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"],
@@ -44,7 +53,7 @@ export const FAMILIES = {
 };
 
 /** How the server sends, where that is not what the family is called. */
-const STEPS = { five: "one" };
+const STEPS = { five: "one", confirmations: "one" };
 /** 1,000 connections again. */
 const FIVE = { users: 200, perUser: 5 };
 
@@ -98,11 +107,13 @@ async function latency(opened, settings, names) {
 
 /** Opens what these families need, and measures one after the other. */
 async function onServers(families, settings, crowd) {
-  const isWanted = (name) => Object.values(families).some((rows) => rows.some((row) => row === name || row.startsWith(`${name}-`)));
+  // Rows of latencies have their rate behind their name.
+  const names = Object.values(families).flatMap((rows) => rows.map((row) => row.replace(/-(?:\d+|half)$/, "")));
+  const isWanted = (name) => names.includes(name);
   const wanted = Object.entries(ROWS).filter(([name]) => isWanted(name));
   const opened = [];
   try {
-    for (const [name, row] of wanted) opened.push(await openRow({ name, ...row }, crowd));
+    for (const [name, row] of wanted) opened.push(await openRow({ name, ...row }, { ...crowd, isOrdered: true }));
     const cases = [];
     for (const [family, rows] of Object.entries(families)) {
       settings.tell(FAMILIES[family].title);

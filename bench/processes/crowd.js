@@ -82,13 +82,17 @@ function* gapsMicros(perSecond) {
 
 answerWith({
   /** Connects so many clients for each user, to one server or to several in turn. */
-  async connect({ port, ports = [port], wire, names, perUser = 1, confirms, atOnce }) {
+  async connect({ port, ports = [port], names, perUser = 1, atOnce, ...others }) {
     users = names;
     const options = names.flatMap((user, i) =>
-      Array.from({ length: perUser }, (_, device) => {
-        const shared = { wire, user, device, confirms, onMessage, onAnswer };
-        return { port: ports[i % ports.length], ...shared };
-      }),
+      Array.from({ length: perUser }, (_, device) => ({
+        port: ports[i % ports.length],
+        user,
+        device,
+        onMessage,
+        onAnswer,
+        ...others,
+      })),
     );
     clients.push(...(await openAll(options, atOnce)));
   },
@@ -178,6 +182,18 @@ answerWith({
     const place = (user) => (epochs.has(user) ? { epoch: epochs.get(user), offset: 0, at: 0 } : undefined);
     clients = await openAll(names.map((user) => ({ port, wire, user, device: round, position: place(user), onMessage })));
     return { began };
+  },
+  stall() {
+    for (const client of clients) client.stall();
+  },
+  /** Lets some read again, spread over all; tells how many of them do not get so many messages, each once. */
+  async resume({ sample, messages }) {
+    const some = clients.filter((_, i) => Math.floor((i * sample) / clients.length) !== Math.floor(((i - 1) * sample) / clients.length));
+    for (const client of some) client.resume();
+    const have = () => some.reduce((total, client) => total + client.received, 0);
+    await untilCame(some.length * messages, have);
+    const incomplete = some.filter((client) => client.received !== messages || client.outOfOrder > 0).length;
+    return { read: some.length, incomplete };
   },
   async leave() {
     for (const { user, epoch } of clients) if (epoch !== undefined) epochs.set(user, epoch);

@@ -112,9 +112,10 @@ const rawFrame = (http) =>
     for (const socket of sockets) socket._socket.write(frame);
   });
 
-async function ours(http, { broker: name, isVolatile = false, options, ...place }) {
-  const broker = await BROKERS[name]({ maxMailboxMessages: MAX_MAILBOX_MESSAGES }, place);
-  const users = usercast(new Server(http), {
+/** @param settings `limits` of the broker, `io`: options of Socket.IO's server, and `options` of ours beside those of the bench */
+async function ours(http, { broker: name, isVolatile = false, limits, io, options, ...place }) {
+  const broker = await BROKERS[name]({ maxMailboxMessages: MAX_MAILBOX_MESSAGES, ...limits }, place);
+  const users = usercast(new Server(http, io), {
     trustClients: true,
     authorize: () => true,
     // The load is a thousand clients that send as fast as they can.

@@ -1,6 +1,7 @@
 // A server of one kind. The load is a loop in it without timers, which lets the sockets have their turn after every step: it
 // does what its parent asks and tells what that cost.
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createTriggers } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
@@ -17,6 +18,9 @@ const { send, sendToAll, fill = sendToAll, users, awaited = false } = await KIND
 const BURST = 50;
 /** A step through the users that meets each once before it meets any again. */
 const STRIDE = 7_919;
+
+/** Messages that are stored at once. */
+const FILLED_AT_ONCE = 1_000;
 
 let ids = [];
 let at = 0;
@@ -60,6 +64,15 @@ function cpuSeconds() {
   const { user, system } = process.cpuUsage(mark);
   mark = process.cpuUsage();
   return (user + system) / 1e6;
+}
+
+/** Memory of the process's own, in bytes; where the system does not tell, all that is resident. */
+function anonBytes() {
+  try {
+    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1_024;
+  } catch {
+    return process.memoryUsage.rss();
+  }
 }
 
 /** What was sent because a trigger came, and how much of it was refused. */
@@ -130,9 +143,25 @@ answerWith({
     const [p50Micros, p99Micros] = [0.5, 0.99].map((share) => quantile(tookMicros, share));
     return { sent: tookMicros.length, seconds, p50Micros, p99Micros };
   },
-  /** Stores so many messages for every user, where it is a kind that does. */
+  /** Sends or stores so many messages for every user, some at once; tells the most memory that took. */
   async fill({ messages }) {
-    for (let i = 0; i < messages; i += 1) await fill(ids, nextMessage());
+    const perStep = Math.max(1, Math.floor(FILLED_AT_ONCE / ids.length));
+    let mostAnonBytes = 0;
+    for (let i = 0; i < messages; i += perStep) {
+      const count = Math.min(perStep, messages - i);
+      await Promise.all(Array.from({ length: count }, () => fill(ids, nextMessage())));
+      if (i % (perStep * 50) === 0) mostAnonBytes = Math.max(mostAnonBytes, anonBytes());
+      await turn();
+    }
+    return { mostAnonBytes };
+  },
+  /** Of every connection: the most that it was sent and has not confirmed. */
+  async outstanding() {
+    let most = 0;
+    for (const name of ids) {
+      for (const connection of await users.connections(name)) most = Math.max(most, connection.sent - connection.confirmed);
+    }
+    return { most };
   },
   /** Sends one message after the other, each when the last is accepted. */
   async alone({ messages }) {
