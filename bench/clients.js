@@ -63,7 +63,12 @@ export class Client {
 
   async open() {
     const { port } = this.#options;
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread: { buffer: memory, callback: (n, b) => this.#read(n, b) } });
+    this.#socket = connect({
+      port,
+      host: "127.0.0.1",
+      noDelay: true,
+      onread: { buffer: memory, callback: (n, b) => this.#read(n, b) },
+    });
     this.#socket.on("error", () => {});
     const path = this.#options.wire === "raw" ? "/" : "/socket.io/?EIO=4&transport=websocket";
     const head = ["Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"];
@@ -91,6 +96,8 @@ export class Client {
 
   async close() {
     clearTimeout(this.#timer);
+    // The server may have been first.
+    if (this.#socket.destroyed) return;
     const closed = once(this.#socket, "close");
     this.#socket.destroy();
     await closed;

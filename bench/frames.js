@@ -39,7 +39,8 @@ export function clientFrame(text) {
   frame.set(MASK, head);
   const from = head + MASK.length;
   frame.latin1Write(text, from);
-  for (let i = 0; i < length; i += 1) frame[from + i] = /** @type {number} */ (frame[from + i]) ^ /** @type {number} */ (MASK[i & 3]);
+  for (let i = 0; i < length; i += 1)
+    frame[from + i] = /** @type {number} */ (frame[from + i]) ^ /** @type {number} */ (MASK[i & 3]);
   return frame;
 }
 

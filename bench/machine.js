@@ -4,7 +4,7 @@ import { readFileSync, statfsSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem, type } from "node:os";
 import { isPinned } from "./children.js";
 
-const FILE_SYSTEMS = { 0xef53: "ext", 0x01021994: "tmpfs", 0x58465342: "xfs", 0x9123683e: "btrfs", 0x794c7630: "overlay" };
+const FILE_SYSTEMS = { 61267: "ext", 16914836: "tmpfs", 1481003842: "xfs", 2435016766: "btrfs", 2035054128: "overlay" };
 
 /** Processors, memory, system, and what the stores' folders lie on: where that is memory, a flush costs nothing. */
 export function machine() {

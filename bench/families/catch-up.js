@@ -30,7 +30,13 @@ export async function run({ "catch-up": rows }, settings) {
       const { port } = one.server.ready;
       const drive = async () => {
         // Devices are named by round, so that each is a new one, and what it confirms is written.
-        const { began } = await one.receivers.ask({ do: "catchUp", port, wire: one.row.wire, names, round: round + settings.warmUps });
+        const { began } = await one.receivers.ask({
+          do: "catchUp",
+          port,
+          wire: one.row.wire,
+          names,
+          round: round + settings.warmUps,
+        });
         return { sent: USERS * MESSAGES, began };
       };
       const measured = await slice(one, drive);

@@ -11,8 +11,17 @@ const hono = (over, settings) => ({ kind: "hono", over, ...settings });
 
 const ROWS = {
   seed: { title: "hono, io.to(map.get(id)).emit", wire: "plain", server: hono("seed") },
-  volatile: { title: "hono, users.to(id).volatile.emit", wire: "sdk", server: hono("usercast", { broker: "memory", isVolatile: true }) },
-  memory: { title: "hono, users.to(id).emit, memory", wire: "sdk", server: hono("usercast", { broker: "memory" }), isDurable: true },
+  volatile: {
+    title: "hono, users.to(id).volatile.emit",
+    wire: "sdk",
+    server: hono("usercast", { broker: "memory", isVolatile: true }),
+  },
+  memory: {
+    title: "hono, users.to(id).emit, memory",
+    wire: "sdk",
+    server: hono("usercast", { broker: "memory" }),
+    isDurable: true,
+  },
   standalone: { title: "the executable, LMDB", wire: "sdk", server: {}, isDurable: true, start: startStandalone },
 };
 

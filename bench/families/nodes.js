@@ -10,8 +10,8 @@ const UNDER_WAY = 250;
 const ours = { kind: "usercast", broker: "redis" };
 
 export const NODE_ROWS = {
-  classic: { title: "io.to(`user:${id}`).emit, classic adapter", wire: "plain", server: { kind: "adapter", flavour: "classic" } },
-  sharded: { title: "io.to(`user:${id}`).emit, sharded adapter", wire: "plain", server: { kind: "adapter", flavour: "sharded" } },
+  classic: { title: "io.to('user:' + id).emit, classic adapter", wire: "plain", server: { kind: "adapter", flavour: "classic" } },
+  sharded: { title: "io.to('user:' + id).emit, sharded adapter", wire: "plain", server: { kind: "adapter", flavour: "sharded" } },
   volatile: { title: "users.to(id).volatile.emit", wire: "sdk", server: { ...ours, isVolatile: true } },
   durable: { title: "users.to(id).emit", wire: "sdk", server: ours, isDurable: true },
 };
@@ -28,8 +28,7 @@ const ROWS = Object.fromEntries(
 export const FAMILIES = { nodes: { title: "One message to one of 1,000 users on several nodes", rows: Object.keys(ROWS) } };
 
 /** Has every node send for so long. */
-export const nodesSlice = (one, ms) =>
-  slice(one, () => one.server.ask({ do: "load", step: "one", ms, atOnce: UNDER_WAY }));
+export const nodesSlice = (one, ms) => slice(one, () => one.server.ask({ do: "load", step: "one", ms, atOnce: UNDER_WAY }));
 
 export async function run({ nodes: names }, settings) {
   const redis = await startRedis();

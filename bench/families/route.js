@@ -9,7 +9,7 @@ const durable = { as: "sdk-durable", isDurable: true };
 
 const ROWS = {
   seed: { title: "handler: io.to(map.get(to)).emit", wire: "plain", as: "plain", server: { kind: "seed" } },
-  room: { title: "handler: io.to(`user:${to}`).emit", wire: "plain", as: "plain", server: { kind: "room" } },
+  room: { title: "handler: io.to('user:' + to).emit", wire: "plain", as: "plain", server: { kind: "room" } },
   "raw-send": { title: "ws: JSON.parse, ws.send(JSON.stringify(…))", wire: "raw", as: "raw", server: { kind: "rawSend" } },
   "raw-frame": { title: "ws: JSON.parse, own frame in one write", wire: "raw", as: "raw", server: { kind: "rawFrame" } },
   volatile: { title: "me.to(id).volatile.emit", wire: "sdk", as: "sdk-volatile", server: ours("memory") },

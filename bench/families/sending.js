@@ -14,7 +14,7 @@ const endless = (broker) => ({ ...ours(broker), options: { windowMessages: 1_000
 const ROWS = {
   seed: { title: "io.to(map.get(id)).emit", wire: "plain", server: { kind: "seed" } },
   "seed-sets": { title: "io.to([...map.get(id)]).emit", wire: "plain", server: { kind: "seedOfSets" } },
-  room: { title: "io.to(`user:${id}`).emit", wire: "plain", server: { kind: "room" } },
+  room: { title: "io.to('user:' + id).emit", wire: "plain", server: { kind: "room" } },
   "raw-send": { title: "ws.send(JSON.stringify(…))", wire: "raw", server: { kind: "rawSend" } },
   "raw-frame": { title: "ws, own frame in one write", wire: "raw", server: { kind: "rawFrame" } },
   volatile: { title: "users.to(id).volatile.emit", wire: "sdk", server: ours("memory", true) },
@@ -23,7 +23,14 @@ const ROWS = {
   "memory-plain": { title: "users.to(id).emit, memory", wire: "plain", server: ours("memory"), ...durable },
   lmdb: { title: "users.to(id).emit, LMDB", wire: "sdk", server: ours("lmdb"), atOnce: UNDER_WAY, ...durable },
   "memory-silent": { title: "memory, never confirmed", wire: "sdk", server: endless("memory"), confirms: false, ...durable },
-  "lmdb-silent": { title: "LMDB, never confirmed", wire: "sdk", server: endless("lmdb"), confirms: false, atOnce: UNDER_WAY, ...durable },
+  "lmdb-silent": {
+    title: "LMDB, never confirmed",
+    wire: "sdk",
+    server: endless("lmdb"),
+    confirms: false,
+    atOnce: UNDER_WAY,
+    ...durable,
+  },
   redis: { title: "users.to(id).emit, Redis", wire: "sdk", server: ours("redis"), atOnce: UNDER_WAY, ...durable },
 };
 
@@ -31,7 +38,7 @@ const raw = ["raw-send", "raw-frame"];
 const all = ["seed", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"];
 
 /** At what rates latency is measured: so many a second, or half of what the seed's server can. */
-const RATES = { "2000": 2_000, half: undefined };
+const RATES = { 2000: 2_000, half: undefined };
 /** How much longer than others a slice is, so that it has messages enough for a percentile. */
 const LATENCY_FACTOR = 2;
 const TIMED = ["seed", "raw-send", "volatile", "memory", "lmdb"];
@@ -40,7 +47,10 @@ export const FAMILIES = {
   one: { title: "One message to one of 1,000 users", rows: all },
   burst: { title: "Bursts of 50 to one user", rows: all },
   repeat: { title: "One message to 1,000 users at once", rows: all },
-  latency: { title: "Latency, p99, at a fixed rate", rows: TIMED.flatMap((row) => Object.keys(RATES).map((rate) => `${row}-${rate}`)) },
+  latency: {
+    title: "Latency, p99, at a fixed rate",
+    rows: TIMED.flatMap((row) => Object.keys(RATES).map((rate) => `${row}-${rate}`)),
+  },
   confirmations: {
     title: "What confirmations cost",
     rows: ["memory-silent", "memory", "lmdb-silent", "lmdb"],
@@ -85,7 +95,9 @@ async function latency(opened, settings, names) {
   for (const [rateName, rate] of Object.entries(RATES)) {
     const timed = opened.filter(({ row }) => names.includes(`${row.name}-${rateName}`));
     const perSecond = Math.round(rate ?? half);
-    const samples = await alternate(timed, { ...settings, warmUps: 1 }, (one, ms) => timedSlice(one, ms * LATENCY_FACTOR, perSecond));
+    const samples = await alternate(timed, { ...settings, warmUps: 1 }, (one, ms) =>
+      timedSlice(one, ms * LATENCY_FACTOR, perSecond),
+    );
     for (const [{ row }, slices] of samples) {
       cases.push({
         family: "latency",

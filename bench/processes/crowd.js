@@ -188,7 +188,9 @@ answerWith({
   },
   /** Lets some read again, spread over all; tells how many of them do not get so many messages, each once. */
   async resume({ sample, messages }) {
-    const some = clients.filter((_, i) => Math.floor((i * sample) / clients.length) !== Math.floor(((i - 1) * sample) / clients.length));
+    const some = clients.filter(
+      (_, i) => Math.floor((i * sample) / clients.length) !== Math.floor(((i - 1) * sample) / clients.length),
+    );
     for (const client of some) client.resume();
     const have = () => some.reduce((total, client) => total + client.received, 0);
     await untilCame(some.length * messages, have);

@@ -153,4 +153,17 @@ async function hono(http, { over, ...settings }) {
   return kind;
 }
 
-export const KINDS = { seed, seedOfSets, room, rawSend, rawFrame, usercast: ours, bare, adapter, hono, rows, lmdbByHand, redisByHand };
+export const KINDS = {
+  seed,
+  seedOfSets,
+  room,
+  rawSend,
+  rawFrame,
+  usercast: ours,
+  bare,
+  adapter,
+  hono,
+  rows,
+  lmdbByHand,
+  redisByHand,
+};

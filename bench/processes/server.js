@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createServer as createTriggers } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
 import { message, nowMicros, TRIGGER_BYTES } from "../payload.js";
@@ -58,6 +59,7 @@ const STEPS = {
   },
 };
 
+let loopDelay;
 let mark;
 /** Seconds of CPU since the last call. */
 function cpuSeconds() {
@@ -154,6 +156,14 @@ answerWith({
       await turn();
     }
     return { mostAnonBytes };
+  },
+  delayFrom() {
+    loopDelay = monitorEventLoopDelay({ resolution: 1 });
+    loopDelay.enable();
+  },
+  delayUntil() {
+    loopDelay.disable();
+    return { loopP99Ms: loopDelay.percentile(99) / 1e6 };
   },
   /** Of every connection: the most that it was sent and has not confirmed. */
   async outstanding() {
