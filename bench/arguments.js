@@ -40,7 +40,7 @@ function chosen(only, all) {
   /** @type {Record<string, readonly string[]>} */
   const families = {};
   for (const name of only ?? Object.keys(all).filter((one) => !all[one]?.isExtra)) {
-    const key = KEYS[/** @type {keyof typeof KEYS} */ (name)];
+    const key = KEYS[name];
     if (key !== undefined) {
       const rows = [...(families[key.family] ?? []), ...rowsAgainst(key), key.row];
       // In the order of the family, and each once.

@@ -30,7 +30,7 @@ const kinds = {
 };
 
 /** One connection of one user. */
-export class Client {
+class Client {
   received = 0;
   /** Messages whose offset was not the one after that of the message before, or whose number was not higher. */
   outOfOrder = 0;

@@ -21,7 +21,7 @@ export function serverFrame(text) {
     frame[1] = LONG;
     frame.writeUInt16BE(length, 2);
   }
-  frame.latin1Write(text, head);
+  frame.write(text, head, "latin1");
   return frame;
 }
 
@@ -38,16 +38,19 @@ export function clientFrame(text) {
   if (head === 4) frame.writeUInt16BE(length, 2);
   frame.set(MASK, head);
   const from = head + MASK.length;
-  frame.latin1Write(text, from);
+  frame.write(text, from, "latin1");
   for (let i = 0; i < length; i += 1)
     frame[from + i] = /** @type {number} */ (frame[from + i]) ^ /** @type {number} */ (MASK[i & 3]);
   return frame;
 }
 
+/** @type {Buffer} */
+const NOTHING = Buffer.alloc(0);
+
 /** Cuts what a server wrote into the texts of its frames. */
 export class FrameReader {
   /** The beginning of a frame whose end has not come. */
-  #rest = Buffer.alloc(0);
+  #rest = NOTHING;
   #onText;
 
   /** @param {(bytes: Buffer, from: number, to: number) => void} onText is given each text as a part of bytes that it must not keep */
@@ -74,6 +77,6 @@ export class FrameReader {
       if (all[at] === TEXT) this.#onText(all, at + head, end);
       at = end;
     }
-    this.#rest = at === all.length ? Buffer.alloc(0) : Buffer.from(all.subarray(at));
+    this.#rest = at === all.length ? NOTHING : Buffer.from(all.subarray(at));
   }
 }

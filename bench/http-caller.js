@@ -22,6 +22,7 @@ export class HttpCaller {
   #socket;
   #port;
   #text = "";
+  /** @type {(status: number) => void} */
   #answered = () => {};
 
   /** @param {number} port */
