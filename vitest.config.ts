@@ -69,7 +69,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "scripts", include: ["scripts/**/*.test.ts"], testTimeout: 120_000, sequence: { groupOrder: 2 } },
+        test: { name: "scripts", include: ["{scripts,bench}/**/*.test.ts"], testTimeout: 120_000, sequence: { groupOrder: 2 } },
       },
     ],
   },

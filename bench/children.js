@@ -1,15 +1,28 @@
-// A server and its clients as child processes that answer questions, and the numbers that come of it.
-import { fork } from "node:child_process";
+// Processes that answer questions: servers on one core, everything else on another, so that neither takes time from the other.
+import { fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { availableParallelism } from "node:os";
 
 /** Longest wait for an answer. */
 const PATIENCE_MS = 1_800_000;
 
-/** A child that runs a script of this folder, and asks it; its first message says that it is ready. */
-export async function start(script, args = [], execArgv = []) {
-  const child = fork(new URL(script, import.meta.url), args.map(String), { execArgv });
-  const ended = once(child, "exit").then(([code]) => {
-    throw new Error(`${script} ended with code ${code}.`);
+/** Whether processes can be tied to a core here. */
+export const isPinned = availableParallelism() >= 2 && spawnSync("taskset", ["--version"]).status === 0;
+
+const CORES = { server: "0", clients: "1" };
+
+/** The words before a command that tie it to the core of its side, `server` or `clients`. */
+export const pinned = (side) => (isPinned ? ["taskset", "-c", CORES[side]] : []);
+
+/**
+ * A child that runs a script of this folder, and asks it; its first message says that it is ready.
+ * @param options `args`: of the script; `side`: `server` or `clients`; `node`: arguments of Node's
+ */
+export async function start(script, { args = [], side = "clients", node = [] } = {}) {
+  const [execPath, ...execArgv] = [...pinned(side), process.execPath, ...node];
+  const child = fork(new URL(script, import.meta.url), args.map(String), { execPath, execArgv });
+  const ended = once(child, "exit").then(([code, signal]) => {
+    throw new Error(`${script} ${args.join(" ")} ended with ${code ?? signal}.`);
   });
   ended.catch(() => {});
   const answer = async () =>
@@ -17,10 +30,13 @@ export async function start(script, args = [], execArgv = []) {
   const ready = await answer();
   return {
     ready,
+    pid: child.pid,
     async ask(question) {
       const answered = answer();
       child.send(question);
-      return answered;
+      const given = await answered;
+      if (given.failure !== undefined) throw new Error(given.failure);
+      return given;
     },
     async stop() {
       child.kill("SIGKILL");
@@ -29,22 +45,14 @@ export async function start(script, args = [], execArgv = []) {
   };
 }
 
-/** Has this process answer its parent's questions, by `do`. */
+/** Has this process answer its parent's questions, by `do`; it ends with its parent. */
 export function answerWith(answers) {
-  process.on("message", async (question) => process.send((await answers[question.do](question)) ?? {}));
-}
-
-export const median = (numbers) => quantile(numbers, 0.5);
-
-export function quantile(numbers, share) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-}
-
-/** Prints rows of texts as a table, the first column flush left. */
-export function printTable(rows) {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => String(row[i]).length)));
-  for (const row of rows) {
-    console.log(row.map((cell, i) => (i === 0 ? String(cell).padEnd(widths[i]) : String(cell).padStart(widths[i]))).join("   "));
-  }
+  process.on("message", async (question) => {
+    try {
+      process.send((await answers[question.do](question)) ?? {});
+    } catch (error) {
+      process.send({ failure: error instanceof Error ? error.stack : String(error) });
+    }
+  });
+  process.on("disconnect", () => process.exit(0));
 }

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Cluster, Redis } from "ioredis";
+import { pinned } from "./children.js";
 
 /** One address is that of a server, several with commas between them are those of a cluster. */
 export function locate(urls) {
@@ -31,7 +32,8 @@ export async function startRedis() {
   probe.close();
   await once(probe, "close");
   const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
-  const child = spawn("redis-server", settings.map(String), { stdio: "ignore" });
+  const [command, ...words] = [...pinned("server"), "redis-server", ...settings.map(String)];
+  const child = spawn(command, words, { stdio: "ignore" });
   const client = new Redis(port, "127.0.0.1", { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on("error", () => {});
   await client.ping();

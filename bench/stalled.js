@@ -5,7 +5,9 @@
 // The messages themselves are kept by the broker, so the same is sent to users who are not connected: the difference is
 // what the readers weigh. Heap and buffers after a collection; the kernel's own buffers of the sockets are not among them.
 import { parseArgs } from "node:util";
-import { printTable, start } from "./children.js";
+import { start } from "./children.js";
+import { userNames } from "./slices.js";
+import { printTable } from "./table.js";
 
 const { values } = parseArgs({
   options: {
@@ -18,26 +20,44 @@ const { values } = parseArgs({
 const readers = Number(values.readers);
 const messages = Number(values.messages);
 const sample = Math.min(Number(values.sample), readers);
-const NODE = ["--expose-gc", "--max-old-space-size=12288"];
+const names = userNames(readers);
+/** More than is sent, so that nothing is trimmed; and heartbeats that nobody who stalls has to answer. */
+const settings = {
+  kind: "usercast",
+  broker: values.broker,
+  limits: { maxMailboxMessages: 1_000_000, maxMailboxBytes: 2 ** 40, maxTotalBytes: 2 ** 45 },
+  io: { pingInterval: 3_600_000, pingTimeout: 3_600_000 },
+  options: { maxPendingSends: 100_000 },
+};
 
 const began = performance.now();
-const newServer = () => start("crowd-server.js", [JSON.stringify({ broker: values.broker })], NODE);
+const newServer = async () => {
+  const node = ["--expose-gc", "--max-old-space-size=12288"];
+  const server = await start("processes/server.js", { args: [JSON.stringify(settings)], side: "server", node });
+  await server.ask({ do: "users", names });
+  return server;
+};
 
 const absent = await newServer();
-const emptyBytes = (await absent.ask({ do: "memory" })).bytes;
-await absent.ask({ do: "send", users: readers, messages });
-const keptBytes = (await absent.ask({ do: "memory" })).bytes - emptyBytes;
+const emptyBytes = (await absent.ask({ do: "memory" })).heapBytes;
+await absent.ask({ do: "fill", messages });
+const keptBytes = (await absent.ask({ do: "memory" })).heapBytes - emptyBytes;
 await absent.stop();
 
 const server = await newServer();
-const clients = await start("crowd-clients.js", [server.ready.port]);
-const before = (await server.ask({ do: "memory" })).bytes;
-await clients.ask({ do: "connect", users: readers });
-const idleBytes = (await server.ask({ do: "memory" })).bytes - before;
+const clients = await start("processes/crowd.js");
+const before = (await server.ask({ do: "memory" })).heapBytes;
+for (const [i, wire] of ["sdk", "plain"].entries()) {
+  const some = names.filter((_, j) => j % 2 === i);
+  await clients.ask({ do: "connect", port: server.ready.port, wire, names: some, isOrdered: true });
+}
+const idleBytes = (await server.ask({ do: "memory" })).heapBytes - before;
 await clients.ask({ do: "stall" });
-const { seconds, mostAnonBytes } = await server.ask({ do: "send", users: readers, messages });
-const stalledBytes = (await server.ask({ do: "memory" })).bytes - before - keptBytes;
-const { most } = await server.ask({ do: "outstanding", users: readers });
+const filled = performance.now();
+const { mostAnonBytes } = await server.ask({ do: "fill", messages });
+const seconds = (performance.now() - filled) / 1_000;
+const stalledBytes = (await server.ask({ do: "memory" })).heapBytes - before - keptBytes;
+const { most } = await server.ask({ do: "outstanding" });
 const readBegan = performance.now();
 const { read, incomplete } = await clients.ask({ do: "resume", sample, messages });
 const readSeconds = (performance.now() - readBegan) / 1_000;

@@ -1,0 +1,35 @@
+// A client's message to another user, through the server: the load are the clients themselves, in a process of their own.
+import { alternate, casesOf, openRow, slice } from "../slices.js";
+
+/** Messages on their way from client to client at once. */
+const UNDER_WAY = 1_000;
+
+const ours = (broker) => ({ kind: "usercast", broker });
+const durable = { as: "sdk-durable", isDurable: true };
+
+const ROWS = {
+  seed: { title: "handler: io.to(map.get(to)).emit", wire: "plain", as: "plain", server: { kind: "seed" } },
+  room: { title: "handler: io.to('user:' + to).emit", wire: "plain", as: "plain", server: { kind: "room" } },
+  "raw-send": { title: "ws: JSON.parse, ws.send(JSON.stringify(…))", wire: "raw", as: "raw", server: { kind: "rawSend" } },
+  "raw-frame": { title: "ws: JSON.parse, own frame in one write", wire: "raw", as: "raw", server: { kind: "rawFrame" } },
+  volatile: { title: "me.to(id).volatile.emit", wire: "sdk", as: "sdk-volatile", server: ours("memory") },
+  memory: { title: "me.to(id).emit, memory", wire: "sdk", server: ours("memory"), ...durable },
+  lmdb: { title: "me.to(id).emit, LMDB", wire: "sdk", server: ours("lmdb"), ...durable },
+};
+
+export const FAMILIES = { route: { title: "A client's message to one of 1,000 users", rows: Object.keys(ROWS) } };
+
+export async function run({ route: names }, settings) {
+  const opened = [];
+  try {
+    for (const name of names) opened.push(await openRow({ name, ...ROWS[name] }));
+    settings.tell(FAMILIES.route.title);
+    const samples = await alternate(opened, settings, (one, ms) => {
+      const { as, isDurable: isAnswered } = one.row;
+      return slice(one, () => one.receivers.ask({ do: "route", as, ms, underWay: UNDER_WAY, isAnswered }));
+    });
+    return casesOf("route", samples);
+  } finally {
+    for (const { stop } of opened) await stop();
+  }
+}

@@ -1,0 +1,146 @@
+// Messages that the server itself sends to its users: one by one, in bursts, one to many, to several connections; and how long they take.
+import { alternate, casesOf, openRow, slice } from "../slices.js";
+import { median, quantile, spread } from "../stats.js";
+
+/** Sends under way at once: in a turn of the loop; and where each waits for a disk or another process. */
+const IN_A_TURN = 64;
+const UNDER_WAY = 1_000;
+
+const ours = (broker, isVolatile = false) => ({ kind: "usercast", broker, isVolatile });
+const durable = { isDurable: true };
+/** For clients that never confirm, a window without end. */
+const endless = (broker) => ({ ...ours(broker), options: { windowMessages: 1_000_000, windowBytes: 2 ** 40 } });
+
+const ROWS = {
+  seed: { title: "io.to(map.get(id)).emit", wire: "plain", server: { kind: "seed" } },
+  "seed-sets": { title: "io.to([...map.get(id)]).emit", wire: "plain", server: { kind: "seedOfSets" } },
+  room: { title: "io.to('user:' + id).emit", wire: "plain", server: { kind: "room" } },
+  "raw-send": { title: "ws.send(JSON.stringify(…))", wire: "raw", server: { kind: "rawSend" } },
+  "raw-frame": { title: "ws, own frame in one write", wire: "raw", server: { kind: "rawFrame" } },
+  volatile: { title: "users.to(id).volatile.emit", wire: "sdk", server: ours("memory", true) },
+  "volatile-plain": { title: "users.to(id).volatile.emit", wire: "plain", server: ours("memory", true) },
+  memory: { title: "users.to(id).emit, memory", wire: "sdk", server: ours("memory"), ...durable },
+  "memory-plain": { title: "users.to(id).emit, memory", wire: "plain", server: ours("memory"), ...durable },
+  lmdb: { title: "users.to(id).emit, LMDB", wire: "sdk", server: ours("lmdb"), atOnce: UNDER_WAY, ...durable },
+  "memory-silent": { title: "memory, never confirmed", wire: "sdk", server: endless("memory"), confirms: false, ...durable },
+  "lmdb-silent": {
+    title: "LMDB, never confirmed",
+    wire: "sdk",
+    server: endless("lmdb"),
+    confirms: false,
+    atOnce: UNDER_WAY,
+    ...durable,
+  },
+  redis: { title: "users.to(id).emit, Redis", wire: "sdk", server: ours("redis"), atOnce: UNDER_WAY, ...durable },
+};
+
+const raw = ["raw-send", "raw-frame"];
+const all = ["seed", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"];
+
+/** At what rates latency is measured: so many a second, or half of what the seed's server can. */
+const RATES = { 2000: 2_000, half: undefined };
+/** How much longer than others a slice is, so that it has messages enough for a percentile. */
+const LATENCY_FACTOR = 2;
+const TIMED = ["seed", "raw-send", "volatile", "memory", "lmdb"];
+
+export const FAMILIES = {
+  one: { title: "One message to one of 1,000 users", rows: all },
+  burst: { title: "Bursts of 50 to one user", rows: all },
+  repeat: { title: "One message to 1,000 users at once", rows: all },
+  latency: {
+    title: "Latency, p99, at a fixed rate",
+    rows: TIMED.flatMap((row) => Object.keys(RATES).map((rate) => `${row}-${rate}`)),
+  },
+  confirmations: {
+    title: "What confirmations cost",
+    rows: ["memory-silent", "memory", "lmdb-silent", "lmdb"],
+    isExtra: true,
+  },
+  five: {
+    title: "One message to a user with 5 connections",
+    rows: ["seed-sets", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"],
+  },
+};
+
+/** How the server sends, where that is not what the family is called. */
+const STEPS = { five: "one", confirmations: "one" };
+/** 1,000 connections again. */
+const FIVE = { users: 200, perUser: 5 };
+
+const load = (step) => (one, ms) =>
+  slice(one, () => one.server.ask({ do: "load", step, ms, atOnce: one.row.atOnce ?? IN_A_TURN }));
+
+/** Messages at a rate, and how long they took from when they were due. A server that cannot keep the rate refuses some. */
+async function timedSlice(one, ms, perSecond) {
+  let refused = 0;
+  const drive = async () => {
+    const { sent, began } = await one.receivers.ask({ do: "trigger", port: one.server.ready.triggerPort, ms, perSecond });
+    ({ refused } = await one.server.ask({ do: "triggered", count: sent }));
+    return { sent: sent - refused, began };
+  };
+  const { latenciesMicros, ...measured } = await slice(one, drive, { latencies: true });
+  const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => quantile(latenciesMicros, share));
+  return { ...measured, refused, p50, p99, p999 };
+}
+
+/** Every row at every rate that was asked for. */
+async function latency(opened, settings, names) {
+  const seed = opened.find(({ row }) => row.name === "seed");
+  let half;
+  if (names.some((name) => name.endsWith("-half"))) {
+    const saturated = await alternate([seed], { ...settings, repeats: 5 }, load("one"));
+    half = median(saturated.get(seed).map(({ perSecond }) => perSecond)) / 2;
+  }
+  const cases = [];
+  for (const [rateName, rate] of Object.entries(RATES)) {
+    const timed = opened.filter(({ row }) => names.includes(`${row.name}-${rateName}`));
+    const perSecond = Math.round(rate ?? half);
+    const samples = await alternate(timed, { ...settings, warmUps: 1 }, (one, ms) =>
+      timedSlice(one, ms * LATENCY_FACTOR, perSecond),
+    );
+    for (const [{ row }, slices] of samples) {
+      cases.push({
+        family: "latency",
+        row: `${row.name}-${rateName}`,
+        title: `${row.title}, ${perSecond}/s`,
+        client: row.wire,
+        unit: "µs, p99",
+        ...spread(slices.map(({ p99 }) => p99)),
+        messagesPerSecond: median(slices.map((one) => one.perSecond)),
+        serverUtilisation: median(slices.map(({ server }) => server)),
+        refused: median(slices.map(({ refused }) => refused)),
+        p50Micros: median(slices.map(({ p50 }) => p50)),
+        p999Micros: median(slices.map(({ p999 }) => p999)),
+      });
+    }
+  }
+  return cases;
+}
+
+/** Opens what these families need, and measures one after the other. */
+async function onServers(families, settings, crowd) {
+  // Rows of latencies have their rate behind their name.
+  const names = Object.values(families).flatMap((rows) => rows.map((row) => row.replace(/-(?:\d+|half)$/, "")));
+  const isWanted = (name) => names.includes(name);
+  const wanted = Object.entries(ROWS).filter(([name]) => isWanted(name));
+  const opened = [];
+  try {
+    for (const [name, row] of wanted) opened.push(await openRow({ name, ...row }, { ...crowd, isOrdered: true }));
+    const cases = [];
+    for (const [family, rows] of Object.entries(families)) {
+      settings.tell(FAMILIES[family].title);
+      const chosen = opened.filter(({ row }) => rows.includes(row.name));
+      if (family === "latency") cases.push(...(await latency(opened, settings, rows)));
+      else cases.push(...casesOf(family, await alternate(chosen, settings, load(STEPS[family] ?? family))));
+    }
+    return cases;
+  } finally {
+    for (const { stop } of opened) await stop();
+  }
+}
+
+/** @param families names of rows by names of families */
+export async function run({ five, ...others }, settings) {
+  const cases = Object.keys(others).length === 0 ? [] : await onServers(others, settings);
+  return five === undefined ? cases : [...cases, ...(await onServers({ five }, settings, FIVE))];
+}

@@ -1,0 +1,100 @@
+// A server with its receivers, and what a slice of load on it comes to.
+import { setTimeout as delay } from "node:timers/promises";
+import { start } from "./children.js";
+import { startRedis } from "./redis.js";
+import { median, spread } from "./stats.js";
+
+/** Longer than an SDK gathers confirmations and the server cursors after them: what they cost belongs to the messages. */
+const SETTLE_MS = 350;
+
+export const userNames = (count) => Array.from({ length: count }, (_, i) => `user-${i}`);
+
+/** A server of one kind. */
+export const startServer = (settings) =>
+  start("processes/server.js", { args: [JSON.stringify(settings)], side: "server", node: ["--expose-gc"] });
+
+/** Starts the server of a row, and its receivers with all connections; those of a thousand users, one each, where nothing else is said. */
+export async function openRow(row, { users = 1_000, perUser = 1, isOrdered = false } = {}) {
+  const redis = row.server.broker === "redis" ? await startRedis() : undefined;
+  const server = await (row.start?.() ?? startServer({ ...row.server, url: redis?.url }));
+  const receivers = await start("processes/crowd.js");
+  const names = userNames(users);
+  const { wire, confirms } = row;
+  await receivers.ask({ do: "connect", port: server.ready.port, wire, confirms, names, perUser, isOrdered });
+  await server.ask({ do: "users", names });
+  return {
+    row,
+    server,
+    receivers,
+    redis,
+    perUser,
+    async stop() {
+      await receivers.stop();
+      await server.stop();
+      await redis?.stop();
+    },
+  };
+}
+
+/**
+ * Has messages sent, and waits until everything was received and confirmed. Throws where a message was lost or came twice.
+ * @param drive sends them, and tells how many were `sent` and when it `began`; the server's CPU time counts from then on
+ */
+export async function slice({ row, server, receivers, redis, perUser }, drive, { latencies = false } = {}) {
+  await receivers.ask({ do: "begin", latencies });
+  const redisBefore = await redis?.cpuSeconds();
+  await server.ask({ do: "cpu" });
+  const { sent, began } = await drive();
+  const count = sent * perUser;
+  const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
+  const busy = (await server.ask({ do: "cpu" })).cpuSeconds;
+  if (row.wire === "sdk" && row.isDurable) await delay(SETTLE_MS);
+  const after = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const ofRedis = redis === undefined ? 0 : (await redis.cpuSeconds()) - redisBefore;
+  const { received, outOfOrder, latenciesMicros } = await receivers.ask({ do: "counts" });
+  if (received !== count || outOfOrder > 0) {
+    throw new Error(`${row.name}: of ${count} messages ${received} came, ${outOfOrder} of them out of order.`);
+  }
+  const seconds = (lastMicros - began) / 1e6;
+  return {
+    perCpuSecond: count / (busy + after + ofRedis),
+    serversMicros: ((busy + after) / count) * 1e6,
+    redisMicros: (ofRedis / count) * 1e6,
+    perSecond: count / seconds,
+    server: (busy + ofRedis) / seconds,
+    receivers: utilisation,
+    latenciesMicros,
+  };
+}
+
+/** How much longer those slices are that come first and do not count, until everything is compiled. */
+const WARM_UP_FACTOR = 3;
+
+/**
+ * Has each do its slice in turn, again and again, so that a machine whose speed drifts is unfair to none.
+ * @param measure does the slice of one, of so many milliseconds; also given the number of the round, which is negative where it does not count
+ */
+export async function alternate(opened, { repeats, warmUps, sliceMs }, measure) {
+  const samples = new Map(opened.map((one) => [one, []]));
+  for (let round = -warmUps; round < repeats; round += 1) {
+    for (const one of opened) {
+      const measured = await measure(one, round < 0 ? sliceMs * WARM_UP_FACTOR : sliceMs, round);
+      if (round >= 0) samples.get(one).push(measured);
+    }
+  }
+  return samples;
+}
+
+/** The rows of a family that was measured, as they are reported: the figure, and what is told beside it. */
+export const casesOf = (family, samples) =>
+  [...samples].map(([{ row }, slices]) => ({
+    family,
+    row: row.name,
+    title: row.title,
+    client: row.wire,
+    unit: "messages per CPU second",
+    ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
+    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
+    serverUtilisation: median(slices.map(({ server }) => server)),
+    clientUtilisation: median(slices.map(({ receivers }) => receivers)),
+  }));
