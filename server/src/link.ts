@@ -8,6 +8,7 @@ import { type Frame, webSocketText } from "./frame.ts";
 
 // Packet types of the Socket.IO protocol, revision 5.
 const EVENT = 2;
+const ACK = 3;
 const BINARY_EVENT = 5;
 
 /** What Engine.IO puts before a message. */
@@ -162,6 +163,15 @@ export class SocketLink implements Link, PingListener {
     }
     this.#connection.write(headOf(frame, this.#prefix) + frame.text + tailOf(frame, recovery));
     for (const part of frame.attachments ?? []) this.#connection.write(part);
+  }
+
+  /** Answers the packet of this number that the client sent, as Socket.IO would. */
+  answer(packet: string, answer: unknown): void {
+    if (!this.#socket.connected) return;
+    const head = `${ACK}${this.#prefix}${packet}[`;
+    const text = JSON.stringify(answer);
+    if (this.#connection.isDirect) this.#connection.gather(webSocketText(MESSAGE + head, text, "]"));
+    else this.#connection.write(`${head}${text}]`);
   }
 
   get congested(): boolean {

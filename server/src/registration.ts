@@ -16,7 +16,7 @@ import { handshakeToken, type Identity, identify, parseIdentity } from "./auth/v
 import type { Connection, ConnectionInfo } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
 import { controlFrame } from "./frame.ts";
-import { takeAcks } from "./inbound.ts";
+import { Inbound, type Taker } from "./inbound.ts";
 import { type PacketFormat, SocketLink } from "./link.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { CancelTimer } from "./ports.ts";
@@ -65,7 +65,7 @@ function parseHello(auth: unknown): Hello | undefined {
 }
 
 /** One socket, from its connection to its end: who it belongs to and what it may do. */
-export class Registration {
+export class Registration implements Taker {
   readonly socket: Socket;
   readonly #context: RegistrationContext;
   readonly #link: SocketLink;
@@ -82,7 +82,7 @@ export class Registration {
   #registers = { second: 0, count: 0 };
   #registerTimer: CancelTimer | undefined;
   #expiryTimer: CancelTimer | undefined;
-  readonly #leaveAcks: () => void;
+  #inbound: Inbound | undefined;
 
   constructor(socket: Socket, context: RegistrationContext) {
     this.socket = socket;
@@ -95,7 +95,7 @@ export class Registration {
     socket.on(EVENTS.send, this.#onSend);
     socket.on(EVENTS.state, this.#onState);
     socket.onAny(this.#onAny);
-    this.#leaveAcks = takeAcks(socket, (offset) => this.#answer(undefined, (connection) => connection.ack(offset)));
+    if (context.format.customEncode === undefined) this.#inbound = Inbound.of(socket, this);
     if (registerEvent !== false) socket.on(registerEvent, this.#onRegister);
     if (registerTimeoutMs !== false) {
       this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
@@ -275,12 +275,25 @@ export class Registration {
     }
   }
 
-  readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void => {
-    const answer = this.#callback(rest.at(-1) ?? request);
+  /** A confirmation that came past Socket.IO. */
+  onAck(offset: number): void {
+    this.#answer(undefined, (connection) => connection.ack(offset));
+  }
+
+  /** A send that did. */
+  onSend(request: unknown, packet: string): void {
+    const isAnswered = packet !== "" && !this.#link.congested;
+    this.#send(request, isAnswered ? (answer) => this.#link.answer(packet, answer) : undefined);
+  }
+
+  readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void =>
+    this.#send(request, this.#callback(rest.at(-1) ?? request));
+
+  #send(request: unknown, answer: Acknowledge | undefined): void {
     const sender = this.#registeredConnection();
     if (sender === undefined) answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
     else this.#context.userSends.take(sender.userId, request, (result) => answer?.(result));
-  };
+  }
 
   readonly #onState = (requests: unknown, ...rest: readonly unknown[]): void => {
     const answer = this.#callback(rest.at(-1) ?? requests);
@@ -313,7 +326,7 @@ export class Registration {
     const { registerEvent } = this.#context.options;
     this.socket.off("disconnect", this.#onDisconnect);
     this.socket.off(EVENTS.ack, this.#onAck);
-    this.#leaveAcks();
+    this.#inbound?.release();
     this.socket.off(EVENTS.read, this.#onRead);
     this.socket.off(EVENTS.send, this.#onSend);
     this.socket.off(EVENTS.state, this.#onState);

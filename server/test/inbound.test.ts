@@ -68,3 +68,31 @@ test("a plain client that sends confirmations is refused as ever", async () => {
   socket.emit(EVENTS.ack, 1);
   expect(await socket.timeout(1_000).emitWithAck(EVENTS.ack, 1)).toMatchObject({ ok: false });
 });
+
+test("a send is answered, and gets in after everything its client sent before it", async () => {
+  const on = await start({ authorize: () => true });
+  const { socket } = await wire(on.url, "ana");
+  const { received } = await plain(on.url, "bo");
+  const send = (data: unknown) => ({ to: "bo", event: "message", data, key: `k${String(data)}` });
+  expect(await socket.timeout(1_000).emitWithAck(EVENTS.send, send(1))).toEqual({ ok: true, state: "accepted" });
+  const refused = { ok: false, error: { code: "INVALID_REQUEST" } };
+  expect(await socket.timeout(1_000).emitWithAck(EVENTS.send, "é")).toMatchObject(refused);
+  // What is binary goes the long way, and so does what comes right after it.
+  for (const data of [2, 3]) {
+    socket.emit(EVENTS.send, { ...send(`${data}b`), data: Buffer.from([data]) });
+    socket.emit(EVENTS.send, send(data));
+  }
+  await vi.waitFor(() => expect(received).toEqual([1, Buffer.from([2]), 2, Buffer.from([3]), 3]));
+});
+
+test("a send reaches its handler after the application's events that its client sent before it", async () => {
+  const order: unknown[] = [];
+  const on = await start({ authorize: (_from, _to, _event, data) => order.push(data) > 0 });
+  on.io.on("connection", (served) => served.on("join", (data) => order.push(data)));
+  const { socket } = await wire(on.url, "ana");
+  for (const n of [1, 3, 5]) {
+    socket.emit("join", n);
+    socket.emit(EVENTS.send, { to: "bo", event: "message", data: n + 1, key: `k${n}` });
+  }
+  await vi.waitFor(() => expect(order).toEqual([1, 2, 3, 4, 5, 6]));
+});
