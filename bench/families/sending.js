@@ -1,5 +1,5 @@
 // Messages that the server itself sends to its users: one by one, in bursts, one to many, to several connections; and how long they take.
-import { alternate, casesOf, openRow, slice } from "../slices.js";
+import { alternate, casesOf, isOurs, openRow, slice } from "../slices.js";
 import { median, quantile, spread } from "../stats.js";
 
 /** Sends under way at once: in a turn of the loop; and where each waits for a disk or another process. */
@@ -104,6 +104,7 @@ async function latency(opened, settings, names) {
         row: `${row.name}-${rateName}`,
         title: `${row.title}, ${perSecond}/s`,
         client: row.wire,
+        isOurs: isOurs(row),
         unit: "µs, p99",
         ...spread(slices.map(({ p99 }) => p99)),
         messagesPerSecond: median(slices.map((one) => one.perSecond)),
