@@ -33,10 +33,12 @@ export function parseArguments(words, all) {
     },
   });
   const only = values.only?.split(",");
-  const repeats = wholeNumber("--repeats", values.repeats ?? (only?.every((name) => name in KEYS) ? "9" : "5"));
+  const isKeys = only?.every((name) => name in KEYS) ?? false;
+  const repeats = wholeNumber("--repeats", values.repeats ?? (isKeys ? "9" : "5"));
+  const warmUps = isKeys ? 2 : 1;
   const sliceMs = wholeNumber("--slice-ms", values["slice-ms"]);
   const { json, charts, readme, from, help } = values;
-  return { families: chosen(only, all), repeats, sliceMs, json, charts, readme, from, help };
+  return { families: chosen(only, all), repeats, warmUps, sliceMs, json, charts, readme, from, help };
 }
 
 /**

@@ -35,8 +35,8 @@ if (wanted.readme) writeFileSync(README, withFigures(readFileSync(README, "utf8"
 async function measure() {
   const began = Date.now();
   const seconds = () => Math.round((Date.now() - began) / 1_000);
-  const { repeats, sliceMs } = wanted;
-  const settings = { repeats, sliceMs, warmUps: 2, tell: (text) => console.error(`${String(seconds()).padStart(4)} s  ${text}`) };
+  const { repeats, sliceMs, warmUps } = wanted;
+  const settings = { repeats, sliceMs, warmUps, tell: (text) => console.error(`${String(seconds()).padStart(4)} s  ${text}`) };
   const cases = [];
   for (const module of MODULES) {
     const families = Object.fromEntries(Object.entries(wanted.families).filter(([name]) => name in module.FAMILIES));
