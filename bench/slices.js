@@ -85,6 +85,9 @@ export async function alternate(opened, { repeats, warmUps, sliceMs }, measure) 
   return samples;
 }
 
+/** Whether Usercast is what is measured, and not what it is compared with. */
+export const isOurs = ({ server, start }) => server?.kind === "usercast" || server?.over === "usercast" || start !== undefined;
+
 /** The rows of a family that was measured, as they are reported: the figure, and what is told beside it. */
 export const casesOf = (family, samples) =>
   [...samples].map(([{ row }, slices]) => ({
@@ -92,6 +95,7 @@ export const casesOf = (family, samples) =>
     row: row.name,
     title: row.title,
     client: row.wire,
+    isOurs: isOurs(row),
     unit: "messages per CPU second",
     ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
     messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),

@@ -1,6 +1,6 @@
 // Durable sends alone: to users who are not there, by so many senders of whom each waits until its message is accepted.
 import { startRedis } from "../redis.js";
-import { alternate, startServer, userNames } from "../slices.js";
+import { alternate, isOurs, startServer, userNames } from "../slices.js";
 import { median, spread } from "../stats.js";
 
 const SENDERS = [1, 64, 1_000];
@@ -60,6 +60,7 @@ export async function run(families, settings) {
           family,
           row: row.name,
           title: row.title,
+          isOurs: isOurs(row),
           unit: "messages per CPU second",
           ...spread(of("perCpuSecond")),
           messagesPerSecond: median(of("perSecond")),

@@ -1,5 +1,5 @@
 // Messages that the server itself sends to its users: one by one, in bursts, one to many, to several connections; and how long they take.
-import { alternate, casesOf, openRow, slice } from "../slices.js";
+import { alternate, casesOf, isOurs, openRow, slice } from "../slices.js";
 import { median, quantile, spread } from "../stats.js";
 
 /** Sends under way at once: in a turn of the loop; and where each waits for a disk or another process. */
@@ -35,7 +35,7 @@ const ROWS = {
 };
 
 const raw = ["raw-send", "raw-frame"];
-const all = ["seed", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"];
+const all = ["seed", "room", ...raw, "volatile", "memory", "lmdb", "redis"];
 
 /** At what rates latency is measured: so many a second, or half of what the seed's server can. */
 const RATES = { 2000: 2_000, half: undefined };
@@ -44,7 +44,7 @@ const LATENCY_FACTOR = 2;
 const TIMED = ["seed", "raw-send", "volatile", "memory", "lmdb"];
 
 export const FAMILIES = {
-  one: { title: "One message to one of 1,000 users", rows: all },
+  one: { title: "One message to one of 1,000 users", rows: [...all, "volatile-plain", "memory-plain"] },
   burst: { title: "Bursts of 50 to one user", rows: all },
   repeat: { title: "One message to 1,000 users at once", rows: all },
   latency: {
@@ -58,7 +58,7 @@ export const FAMILIES = {
   },
   five: {
     title: "One message to a user with 5 connections",
-    rows: ["seed-sets", "room", ...raw, "volatile", "volatile-plain", "memory", "memory-plain", "lmdb", "redis"],
+    rows: ["seed-sets", ...all.slice(1)],
   },
 };
 
@@ -104,6 +104,7 @@ async function latency(opened, settings, names) {
         row: `${row.name}-${rateName}`,
         title: `${row.title}, ${perSecond}/s`,
         client: row.wire,
+        isOurs: isOurs(row),
         unit: "µs, p99",
         ...spread(slices.map(({ p99 }) => p99)),
         messagesPerSecond: median(slices.map((one) => one.perSecond)),

@@ -54,8 +54,8 @@ function seedOfSets(http) {
 }
 
 /** A room for each user; with an adapter, on several nodes. */
-function room(http, { adapter } = {}) {
-  const io = new Server(http, { adapter });
+function room(http, { adapter, io: options } = {}) {
+  const io = new Server(http, { adapter, ...options });
   const send = (id, data) => io.to(`user:${id}`).emit("message", data);
   io.on("connection", (socket) => {
     socket.on("register", async (id, answer) => {
@@ -65,6 +65,15 @@ function room(http, { adapter } = {}) {
     socket.on("send", ({ to, data }) => send(to, data));
   });
   return { send, sendToAll: (ids, data) => io.to(ids.map((id) => `user:${id}`)).emit("message", data) };
+}
+
+/** The same, where Socket.IO keeps for some time what broken connections have not had. Each message is one user's. */
+function recovery(http) {
+  const { send } = room(http, { io: { connectionStateRecovery: { maxDisconnectionDuration: 3_600_000 } } });
+  const fill = (ids, data) => {
+    for (const id of ids) send(id, data);
+  };
+  return { send, fill };
 }
 
 /** The seed's map on several nodes is a room for each user. */
@@ -157,6 +166,7 @@ export const KINDS = {
   seed,
   seedOfSets,
   room,
+  recovery,
   rawSend,
   rawFrame,
   usercast: ours,
