@@ -40,12 +40,18 @@ export class Listeners {
 
   /** Tells all listeners of a user, after everything that is being told. */
   tell(userId: string, call: Call): void {
-    if (!this.#byUser.has(userId)) return;
-    this.#calls.push({ userId, call });
-    if (this.#telling) return;
+    const subscriptions = this.#byUser.get(userId);
+    if (subscriptions === undefined) return;
+    if (this.#telling) {
+      this.#calls.push({ userId, call });
+      return;
+    }
     this.#telling = true;
-    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
-    this.#calls.length = 0;
+    this.#tellAll(subscriptions, call);
+    if (this.#calls.length > 0) {
+      for (const next of this.#calls) this.#tellAll(this.#byUser.get(next.userId) ?? [], next.call);
+      this.#calls.length = 0;
+    }
     this.#telling = false;
   }
 
@@ -76,8 +82,8 @@ export class Listeners {
     this.#byUser.clear();
   }
 
-  #tellAll(userId: string, call: Call): void {
-    for (const { listener } of this.#byUser.get(userId) ?? []) {
+  #tellAll(subscriptions: Iterable<{ readonly listener: MailboxListener }>, call: Call): void {
+    for (const { listener } of subscriptions) {
       try {
         call(listener);
       } catch (error) {

@@ -34,7 +34,8 @@ export interface RedisOptions
    */
   readonly commandTimeoutMs?: number;
   /**
-   * Messages that may wait for their answers; over it they fail with `OVERLOADED`.
+   * Messages that may wait for their answers; over it they fail with `OVERLOADED`. As many signals may be on their way to Redis; more are
+   * dropped.
    * @default 65_536
    */
   readonly maxPendingWrites?: number;
