@@ -57,7 +57,7 @@ const MAX_TRIES = 16;
  */
 export async function redis(options: RedisOptions): Promise<Broker> {
   const resolved = resolveRedisOptions(options);
-  const { commandTimeoutMs: timeoutMs, warn, replicas } = resolved;
+  const { commandTimeoutMs: timeoutMs, warn } = resolved;
   const connector = connectorOf(options.client, options.url, timeoutMs);
   const prefix = connector.keyPrefix + resolved.prefix;
   const lines: Line[] = [];
@@ -70,8 +70,8 @@ export async function redis(options: RedisOptions): Promise<Broker> {
     const line = await open();
     await checkServer(line.client, { prefix, durability: resolved.durability });
     const hints = await open();
-    // Who waits for replicas holds up whatever comes after on the same connection.
-    const writes = replicas > 0 ? await open() : line;
+    // Who waits for replicas or disks holds up whatever comes after on the same connection.
+    const writes = isWaitedFor(resolved) ? await open() : line;
     const broker = new RedisBroker({ ...resolved, prefix }, { connector, line, hints, writes });
     await broker.synchronize();
     return broker;
@@ -87,6 +87,9 @@ interface Connections {
   readonly hints: Line;
   readonly writes: Line;
 }
+
+/** Whether a publish is more than what the server does in memory. */
+const isWaitedFor = ({ replicas, durability }: ResolvedRedisOptions): boolean => replicas > 0 || durability === "flushed";
 
 class RedisBroker implements Broker {
   readonly name = "redis";
@@ -111,7 +114,8 @@ class RedisBroker implements Broker {
   constructor(options: ResolvedRedisOptions, connections: Connections) {
     this.#options = options;
     this.#connections = connections;
-    const { retention, prefix, commandTimeoutMs: timeoutMs, replicas, warn } = options;
+    const { retention, prefix, commandTimeoutMs: timeoutMs, replicas, durability, warn } = options;
+    const demands = { replicas, isFlushed: durability === "flushed", timeoutMs };
     const { connector, line, hints, writes } = connections;
     const { isCluster } = connector;
     this.idempotencyMs = retention.idempotencyMs;
@@ -119,8 +123,8 @@ class RedisBroker implements Broker {
     this.#command = isCluster ? "SPUBLISH" : "PUBLISH";
     this.#publisher = new Publisher({
       run: (keys, args) =>
-        replicas > 0
-          ? writes.call((client) => publishReplicated(client, keys, args, { replicas, timeoutMs }))
+        isWaitedFor(options)
+          ? writes.call((client) => publishReplicated(client, keys, args, demands))
           : writes.run("publish", keys, args),
       prefix,
       limits: this.#limits(),
