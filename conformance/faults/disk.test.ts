@@ -5,6 +5,7 @@ import { FAILING_DISKS, readOnlyFolder } from "../support/disk.ts";
 import { describeUser, send } from "../support/http.ts";
 import { owned } from "../support/owned.ts";
 import { NEWEST, type PlainClient, registeredClient } from "../support/plain.ts";
+import { RECONNECT } from "../support/reconnect.ts";
 import { loadSdk } from "../support/sdk.ts";
 import { steadyPort, TestServer } from "../support/server.ts";
 import { registeredSpeaker } from "../support/speaker.ts";
@@ -61,7 +62,7 @@ test.each(Object.entries(FAILING_DISKS))("where the disk %s", async (_, newDisk)
   const { connect } = await loadSdk(server);
   const handled: Handled[] = [];
   const trouble: unknown[] = [];
-  const me = owned(connect(server.url, { userId: USER, socketOptions: { reconnectionDelay: 20, reconnectionDelayMax: 100 } }));
+  const me = owned(connect(server.url, { userId: USER, socketOptions: RECONNECT }));
   me.on("message", (data, { offset, volatile }) => void (volatile || handled.push({ offset, data: String(data) })));
   const signals: unknown[] = [];
   me.on("signal", (data) => void signals.push(data));

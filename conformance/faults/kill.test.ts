@@ -6,6 +6,7 @@ import { numbered } from "../support/order.ts";
 import { owned } from "../support/owned.ts";
 import { LIBRARIES, type Library, NEWEST, type PlainClient, plainClient } from "../support/plain.ts";
 import { announcedSeed, type Random, seeded } from "../support/random.ts";
+import { RECONNECT } from "../support/reconnect.ts";
 import { loadSdk } from "../support/sdk.ts";
 import { steadyPort, TestServer } from "../support/server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -29,7 +30,6 @@ const LIMITS = ["--max-mailbox-messages", "1000000", "--max-mailbox-bytes", "100
 /** A client whose move to WebSocket was cut off at a bad moment finds out when its heartbeat is due: after 45 seconds. */
 const PATIENCE_MS = 60_000;
 /** Who comes back quickly meets the server at its worst. */
-const RECONNECT = { reconnectionDelay: 20, reconnectionDelayMax: 100 };
 
 /** Pages with the SDK: what they are called, their device, whether their network is bad, and how they connect. */
 const PAGES = [

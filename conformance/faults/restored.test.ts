@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { describeUser, sendAll } from "../support/http.ts";
 import { numbered } from "../support/order.ts";
 import { owned } from "../support/owned.ts";
+import { RECONNECT } from "../support/reconnect.ts";
 import { loadSdk, type SdkClient } from "../support/sdk.ts";
 import { steadyPort, TestServer } from "../support/server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -31,8 +32,7 @@ async function openPage(server: TestServer): Promise<Page> {
   const { connect } = await loadSdk(server);
   const network = owned(await TcpProxy.start(server.port));
   const told: Told[] = [];
-  const socketOptions = { reconnectionDelay: 20, reconnectionDelayMax: 100 };
-  const me = owned(connect(network.url, { userId: USER, deviceId: "laptop", ackIntervalMs: 0, socketOptions }));
+  const me = owned(connect(network.url, { userId: USER, deviceId: "laptop", ackIntervalMs: 0, socketOptions: RECONNECT }));
   me.on("message", (data, { offset }) => void told.push({ offset, data }));
   me.lifecycle.on("missed", (missed: Missed) => told.push({ missed }));
   await until("the page is online", () => me.status === "online");

@@ -6,6 +6,7 @@ import { numbered } from "./order.ts";
 import { owned } from "./owned.ts";
 import { LIBRARIES, NEWEST, type PlainClient, plainClient } from "./plain.ts";
 import { type Random, seeded } from "./random.ts";
+import { RECONNECT } from "./reconnect.ts";
 import { type Listening, Route } from "./route.ts";
 import type { Sdk, SdkClient } from "./sdk.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
@@ -15,7 +16,6 @@ import { brokenPromises, type Handled } from "./witnesses.ts";
 /** A client whose move to WebSocket was cut off at a bad moment finds out when its heartbeat is due: after 45 seconds. */
 const PATIENCE_MS = 70_000;
 /** Who comes back quickly meets the servers at their worst. */
-const RECONNECT = { reconnectionDelay: 20, reconnectionDelayMax: 100 };
 const SENDERS = 4;
 const LAST = "the last one";
 

@@ -22,6 +22,7 @@ export interface ConnectionView {
 /** A user, as `GET /v1/users/{id}` describes them. */
 export interface UserView {
   readonly online: boolean;
+  readonly lastSeen?: number;
   readonly devices: readonly string[];
   readonly connections: readonly ConnectionView[];
 }

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { io } from "socket.io-client";
 import { type Addressed, connectionCount } from "./http.ts";
 import { owned } from "./owned.ts";
+import { RECONNECT } from "./reconnect.ts";
 import { until } from "./wait.ts";
 
 /** What all versions of the client have in common, as far as the tests need it. */
@@ -56,7 +57,6 @@ export interface PlainClient {
 }
 
 /** Comes back quickly, so that tests that break connections do not wait. */
-const RECONNECT = { reconnectionDelay: 20, reconnectionDelayMax: 100 };
 
 /** Connects an untouched client with the seed's code, and closes it when the test is over. */
 export function plainClient(library: Library, url: string, userId: string, options: object = {}): PlainClient {

@@ -33,12 +33,24 @@ export class RedisServer {
     this.port = port;
     this.folder = folder;
     this.#settings = settings;
-    this.client = new Redis(port, HOST, { retryStrategy: () => 20, maxRetriesPerRequest: null, lazyConnect: true });
+    const passwordAt = settings.indexOf("--requirepass");
+    const password = passwordAt === -1 ? undefined : settings[passwordAt + 1];
+    const own = { retryStrategy: () => 20, maxRetriesPerRequest: null, lazyConnect: true };
+    this.client = new Redis(port, HOST, { ...own, ...(password !== undefined && { password }) });
     this.client.on("error", () => {});
   }
 
   /** Starts one that flushes every write before it answers, with further settings as `redis-server` takes them. */
-  static async start(...settings: readonly string[]): Promise<RedisServer> {
+  static start(...settings: readonly string[]): Promise<RedisServer> {
+    return RedisServer.#start("--save", "", "--appendonly", "yes", "--appendfsync", "always", ...settings);
+  }
+
+  /** Starts a Sentinel with the settings in a file, which it writes to. */
+  static startSentinel(file: string): Promise<RedisServer> {
+    return RedisServer.#start(file, "--sentinel");
+  }
+
+  static async #start(...settings: readonly string[]): Promise<RedisServer> {
     const folder = await mkdtemp(join(tmpdir(), "usercast-redis-"));
     const server = new RedisServer(await freePort(), folder, settings);
     await server.restart();
@@ -60,10 +72,8 @@ export class RedisServer {
 
   /** Starts it again on the same port and folder, and waits until it answers. */
   async restart(): Promise<void> {
-    const base = ["--port", String(this.port), "--bind", HOST, "--dir", this.folder, "--save", ""];
-    const child = spawn("redis-server", [...base, "--appendonly", "yes", "--appendfsync", "always", ...this.#settings], {
-      stdio: "ignore",
-    });
+    const place = ["--port", String(this.port), "--bind", HOST, "--dir", this.folder];
+    const child = spawn("redis-server", [...this.#settings, ...place], { stdio: "ignore" });
     this.#child = child;
     running.add(child);
     child.once("exit", () => running.delete(child));

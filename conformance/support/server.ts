@@ -26,6 +26,8 @@ export interface ServerOptions {
   readonly command?: "dev" | "serve";
   /** Keeps the mailboxes in this Redis, and not in a folder of its own. */
   readonly redisUrl?: string;
+  /** That `args` or `env` say where mailboxes are kept. */
+  readonly storeIsElsewhere?: boolean;
   /** Further arguments. */
   readonly args?: readonly string[];
   /** Environment beside `PATH` and the like; settings of the tests' own environment never reach the server. */
@@ -137,10 +139,11 @@ export class TestServer {
   }
 
   async #spawn(): Promise<void> {
-    const { script = EXECUTABLE, command = "dev", redisUrl, args = [], env = {} } = this.#options;
+    const { script = EXECUTABLE, command = "dev", redisUrl, storeIsElsewhere, args = [], env = {} } = this.#options;
     if (!existsSync(script)) throw new Error(`${script} is missing; run "npm run build".`);
     const inherited = Object.entries(process.env).filter(([name]) => !/^(USERCAST_|NODE_|VITEST|PORT$)/.test(name));
-    const store = redisUrl === undefined ? ["--data", this.dataDir] : ["--redis-url", redisUrl];
+    const folder = storeIsElsewhere ? [] : ["--data", this.dataDir];
+    const store = redisUrl === undefined ? folder : ["--redis-url", redisUrl];
     const own = script === EXECUTABLE ? [command, ...store] : [];
     const child = spawn(process.execPath, [script, ...own, "--port", String(this.#port), ...args], {
       env: { ...Object.fromEntries(inherited), ...env },

@@ -1,6 +1,7 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import type { Addressed } from "./http.ts";
 import { owned } from "./owned.ts";
+import { RECONNECT } from "./reconnect.ts";
 import { until } from "./wait.ts";
 
 /** How a tab connects. */
@@ -22,7 +23,7 @@ const PAGE = `<!doctype html>
   const userId = query.get("user");
   const url = query.get("url") ?? location.origin;
   const transports = query.get("transports");
-  const options = { reconnectionDelay: 50, reconnectionDelayMax: 200, ...(transports && { transports: transports.split(",") }) };
+  const options = { ...${JSON.stringify(RECONNECT)}, ...(transports && { transports: transports.split(",") }) };
   const seen = () => JSON.parse(sessionStorage.getItem("seen") ?? "[]");
   const keep = (all) => sessionStorage.setItem("seen", JSON.stringify(all));
   const note = (data) => keep([...seen(), data]);

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { send, sendAll } from "../support/http.ts";
 import { numbered } from "../support/order.ts";
 import { owned, shared } from "../support/owned.ts";
+import { RECONNECT } from "../support/reconnect.ts";
 import { loadSdk, type SdkClient } from "../support/sdk.ts";
 import { TestServer } from "../support/server.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -21,8 +22,7 @@ async function behindProxy(
   const user = `sdk${++users}`;
   const proxy = owned(await TcpProxy.start(server().port));
   const { connect } = await loadSdk(server());
-  const reconnect = { reconnectionDelay: 20, reconnectionDelayMax: 100 };
-  const me = owned(connect(proxy.url, { userId: user, socketOptions: { ...reconnect, ...socketOptions } }));
+  const me = owned(connect(proxy.url, { userId: user, socketOptions: { ...RECONNECT, ...socketOptions } }));
   const handled: unknown[] = [];
   const trouble: unknown[] = [];
   me.on("message", async (data, { offset }) => {

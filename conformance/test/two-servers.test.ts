@@ -3,6 +3,7 @@ import { describeUser, send, sendAll } from "../support/http.ts";
 import { expectInOrderAtLeastOnce, numbered } from "../support/order.ts";
 import { owned, shared } from "../support/owned.ts";
 import { NEWEST, plainClient, registeredClient } from "../support/plain.ts";
+import { RECONNECT } from "../support/reconnect.ts";
 import { RedisServer } from "../support/redis.ts";
 import { loadSdk, type SdkClient } from "../support/sdk.ts";
 import { TestServer } from "../support/server.ts";
@@ -22,7 +23,7 @@ let users = 0;
 const newUser = (): string => `user ${++users}`;
 
 /** Comes back quickly, and goes nowhere but to the address given. */
-const socketOptions = { transports: ["websocket"], reconnectionDelay: 20, reconnectionDelayMax: 100 };
+const socketOptions = { transports: ["websocket"], ...RECONNECT };
 
 async function sdkClient(server: { readonly url: string }, userId: string, sdkOf: TestServer): Promise<SdkClient> {
   const { connect } = await loadSdk(sdkOf);

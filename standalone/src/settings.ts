@@ -35,7 +35,7 @@ export const settingsSchema = z
     redisPassword: text,
     redisPasswordFile: text,
     redisPrefix: z.string().regex(/^[^{}]+$/, "must be text without braces"),
-    redisDurability: z.enum(["aof", "relaxed"]),
+    redisDurability: z.enum(["aof", "flushed", "relaxed"]),
     redisReplicas: whole(0, 100),
     workers: whole(1, 1_024),
     transports: z.array(z.enum(["polling", "websocket"])).min(1),
@@ -148,7 +148,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingInfo>> = {
     kind: "text",
     commands: server,
     placeholder: "WHAT",
-    help: "aof refuses a Redis without an append-only file, relaxed takes it and what it may lose (default: aof)",
+    help: "aof refuses a Redis without an append-only file, flushed also waits until it is on disk, relaxed takes any and what it may lose (default: aof)",
   },
   redisReplicas: number(server, "replicas of Redis that must have a message before it counts as accepted (default: 0)"),
   workers: number(

@@ -22,7 +22,7 @@ export interface RedisStoreConfig {
   readonly username?: string;
   readonly password?: string;
   /** In the words of the library's `redis()`, as far as they were given. */
-  readonly options: { readonly prefix?: string; readonly durability?: "aof" | "relaxed"; readonly replicas?: number };
+  readonly options: { readonly prefix?: string; readonly durability?: "aof" | "flushed" | "relaxed"; readonly replicas?: number };
 }
 
 /** Where the mailboxes are: in a folder of this server's own, or in Redis. */

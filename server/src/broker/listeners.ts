@@ -11,6 +11,11 @@ export const placeOf = (target: ControlTarget): string => ("node" in target ? `\
 export const nodeListener = (control: (control: Control) => void): MailboxListener => ({ ...SILENT, control });
 
 type Call = (listener: MailboxListener) => void;
+type TellOne<What, More> = (listener: MailboxListener, what: What, more: More) => void;
+
+const run = (listener: MailboxListener, call: Call): void => call(listener);
+const ofEntry = (listener: MailboxListener, entry: Entry, epoch: string): void => listener.entry(entry, epoch);
+const ofSignal = (listener: MailboxListener, signal: Signal): void => listener.signal(signal);
 
 /**
  * The listeners of every user. What happens is told in the order in which it happened, also when a listener causes the
@@ -40,49 +45,17 @@ export class Listeners {
 
   /** Tells all listeners of a user, after everything that is being told. */
   tell(userId: string, call: Call): void {
-    if (!this.#byUser.has(userId)) return;
-    this.#calls.push({ userId, call });
-    if (!this.#telling) this.#tellWaiting();
+    this.#tell(userId, run, call, undefined);
   }
 
-  /** Tells of an entry, as `tell` does; without anything made for it where nothing else is being told. */
+  /** Tells of an entry. */
   tellEntry(userId: string, entry: Entry, epoch: string): void {
-    if (this.#telling) {
-      this.#calls.push({ userId, call: (listener) => listener.entry(entry, epoch) });
-      return;
-    }
-    const subscriptions = this.#byUser.get(userId);
-    if (subscriptions === undefined) return;
-    this.#telling = true;
-    for (const { listener } of subscriptions) {
-      try {
-        listener.entry(entry, epoch);
-      } catch (error) {
-        this.#report(error);
-      }
-    }
-    this.#telling = false;
-    this.#tellWaiting();
+    this.#tell(userId, ofEntry, entry, epoch);
   }
 
-  /** Tells of a signal, in the same way. */
+  /** Tells of a signal. */
   tellSignal(userId: string, signal: Signal): void {
-    if (this.#telling) {
-      this.#calls.push({ userId, call: (listener) => listener.signal(signal) });
-      return;
-    }
-    const subscriptions = this.#byUser.get(userId);
-    if (subscriptions === undefined) return;
-    this.#telling = true;
-    for (const { listener } of subscriptions) {
-      try {
-        listener.signal(signal);
-      } catch (error) {
-        this.#report(error);
-      }
-    }
-    this.#telling = false;
-    this.#tellWaiting();
+    this.#tell(userId, ofSignal, signal, undefined);
   }
 
   /** Adds a node until the returned function is called. */
@@ -112,18 +85,32 @@ export class Listeners {
     this.#byUser.clear();
   }
 
-  #tellWaiting(): void {
-    if (this.#calls.length === 0) return;
+  /** What is told is handed on, so that nothing has to be made for it where nothing else is being told. */
+  #tell<What, More>(userId: string, tellOne: TellOne<What, More>, what: What, more: More): void {
+    const subscriptions = this.#byUser.get(userId);
+    if (subscriptions === undefined) return;
+    if (this.#telling) {
+      this.#calls.push({ userId, call: (listener) => tellOne(listener, what, more) });
+      return;
+    }
     this.#telling = true;
-    for (const next of this.#calls) this.#tellAll(next.userId, next.call);
-    this.#calls.length = 0;
+    this.#tellAll(subscriptions, tellOne, what, more);
+    if (this.#calls.length > 0) {
+      for (const next of this.#calls) this.#tellAll(this.#byUser.get(next.userId) ?? [], run, next.call, undefined);
+      this.#calls.length = 0;
+    }
     this.#telling = false;
   }
 
-  #tellAll(userId: string, call: Call): void {
-    for (const { listener } of this.#byUser.get(userId) ?? []) {
+  #tellAll<What, More>(
+    subscriptions: Iterable<{ readonly listener: MailboxListener }>,
+    tellOne: TellOne<What, More>,
+    what: What,
+    more: More,
+  ): void {
+    for (const { listener } of subscriptions) {
       try {
-        call(listener);
+        tellOne(listener, what, more);
       } catch (error) {
         this.#report(error);
       }

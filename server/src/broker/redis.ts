@@ -38,6 +38,7 @@ import {
   writeSignal,
 } from "./redis/rows.ts";
 import { Subscriber } from "./redis/subscriber.ts";
+import { Teller } from "./redis/teller.ts";
 import { Watch } from "./redis/watch.ts";
 import { keyScope } from "./results.ts";
 import { isOfThisLog } from "./witness.ts";
@@ -49,8 +50,6 @@ const DAY_MS = 86_400_000;
 const LOOKED_AT = 1_000;
 /** Tries of a cursor that others move at the same time. */
 const MAX_TRIES = 16;
-/** Signals and controls on their way to Redis; more are dropped, as they may be. */
-const MAX_SIGNALS = 10_000;
 
 /**
  * Keeps mailboxes in Redis or Valkey, for any number of nodes: one server or Sentinels from version 6.2, a cluster from version 7.
@@ -58,7 +57,7 @@ const MAX_SIGNALS = 10_000;
  */
 export async function redis(options: RedisOptions): Promise<Broker> {
   const resolved = resolveRedisOptions(options);
-  const { commandTimeoutMs: timeoutMs, warn, replicas } = resolved;
+  const { commandTimeoutMs: timeoutMs, warn } = resolved;
   const connector = connectorOf(options.client, options.url, timeoutMs);
   const prefix = connector.keyPrefix + resolved.prefix;
   const lines: Line[] = [];
@@ -71,8 +70,8 @@ export async function redis(options: RedisOptions): Promise<Broker> {
     const line = await open();
     await checkServer(line.client, { prefix, durability: resolved.durability });
     const hints = await open();
-    // Who waits for replicas holds up whatever comes after on the same connection.
-    const writes = replicas > 0 ? await open() : line;
+    // Who waits for replicas or disks holds up whatever comes after on the same connection.
+    const writes = isWaitedFor(resolved) ? await open() : line;
     const broker = new RedisBroker({ ...resolved, prefix }, { connector, line, hints, writes });
     await broker.synchronize();
     return broker;
@@ -89,6 +88,9 @@ interface Connections {
   readonly writes: Line;
 }
 
+/** Whether a publish is more than what the server does in memory. */
+const isWaitedFor = ({ replicas, durability }: ResolvedRedisOptions): boolean => replicas > 0 || durability === "flushed";
+
 class RedisBroker implements Broker {
   readonly name = "redis";
   readonly scope = "cluster";
@@ -96,6 +98,7 @@ class RedisBroker implements Broker {
   readonly #options: ResolvedRedisOptions;
   readonly #connections: Connections;
   readonly #publisher: Publisher;
+  readonly #teller: Teller;
   readonly #subscriber: Subscriber;
   readonly #watch: Watch;
   readonly #command: "PUBLISH" | "SPUBLISH";
@@ -104,7 +107,6 @@ class RedisBroker implements Broker {
   /** Retries of this process; what was sent again after a lost answer finds it in Redis. */
   readonly #recent = new RecentPublishes();
   readonly #publishing = new Map<string, Promise<PublishResult>>();
-  #signals = 0;
   /** How far the clock of Redis is ahead of ours. */
   #aheadMs = 0;
   #isClosed = false;
@@ -112,7 +114,8 @@ class RedisBroker implements Broker {
   constructor(options: ResolvedRedisOptions, connections: Connections) {
     this.#options = options;
     this.#connections = connections;
-    const { retention, prefix, commandTimeoutMs: timeoutMs, replicas, warn } = options;
+    const { retention, prefix, commandTimeoutMs: timeoutMs, replicas, durability, warn } = options;
+    const demands = { replicas, isFlushed: durability === "flushed", timeoutMs };
     const { connector, line, hints, writes } = connections;
     const { isCluster } = connector;
     this.idempotencyMs = retention.idempotencyMs;
@@ -120,8 +123,8 @@ class RedisBroker implements Broker {
     this.#command = isCluster ? "SPUBLISH" : "PUBLISH";
     this.#publisher = new Publisher({
       run: (keys, args) =>
-        replicas > 0
-          ? writes.call((client) => publishReplicated(client, keys, args, { replicas, timeoutMs }))
+        isWaitedFor(options)
+          ? writes.call((client) => publishReplicated(client, keys, args, demands))
           : writes.run("publish", keys, args),
       prefix,
       limits: this.#limits(),
@@ -130,6 +133,7 @@ class RedisBroker implements Broker {
       timeoutMs,
       maxPendingWrites: options.maxPendingWrites,
     });
+    this.#teller = new Teller({ line, command: this.#command, isCluster, maxPending: options.maxPendingWrites });
     const { unsubscribeAfterMs: lingerMs } = options;
     const onReturning = (): void => this.#watch.hurry();
     this.#subscriber = new Subscriber({ line: hints, prefix, isCluster, lingerMs, pingMs: timeoutMs, onReturning, warn });
@@ -180,17 +184,8 @@ class RedisBroker implements Broker {
   }
 
   /** Tells whoever listens now; nobody learns whether that was somebody. */
-  #tell(place: string, bytes: Buffer): void {
-    const { line } = this.#connections;
-    if (this.#isClosed || !line.isUp || this.#signals >= MAX_SIGNALS) return;
-    const { channel } = this.#keysOf(place);
-    this.#signals += 1;
-    const sent = this.#command === "SPUBLISH" ? line.client.spublish(channel, bytes) : line.client.publish(channel, bytes);
-    sent
-      .catch(() => {})
-      .finally(() => {
-        this.#signals -= 1;
-      });
+  #tell(place: string, hint: string | Buffer): void {
+    if (!this.#isClosed) this.#teller.tell(this.#keysOf(place), hint);
   }
 
   async read(userId: string, after: number, limit: number): Promise<Page> {

@@ -60,3 +60,22 @@ describe("replicas that must have a message", () => {
     await broker.close();
   });
 });
+
+describe("disks that must have a message", () => {
+  it("have it when it is answered, on servers that can say so; others are refused", async () => {
+    const info = await master.client.info("server");
+    const [major = 0, minor = 0] = (/redis_version:([\d.]+)/.exec(info)?.[1] ?? "").split(".").map(Number);
+    const opening = redis({ url: master.url, durability: "flushed", replicas: 1, commandTimeoutMs: 3_000, prefix: "disk:" });
+    if (major < 7 || (major === 7 && minor < 2)) {
+      await expect(opening).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
+      return;
+    }
+    const broker = await opening;
+    expect(await broker.publish([draft("ana"), draft("bo")])).toMatchObject([{ state: "accepted" }, { state: "accepted" }]);
+    // A disk that is behind is not waited for longer than a call may take.
+    replica.pause();
+    expect(await broker.publish([draft("ana")])).toMatchObject([{ state: "failed", error: { code: "UNAVAILABLE" } }]);
+    replica.resume();
+    await broker.close();
+  });
+});

@@ -83,3 +83,6 @@ export const FAMILIES = {
 } as const satisfies Readonly<Record<string, Family>>;
 
 export type FamilyName = keyof typeof FAMILIES;
+
+/** Those a real store can be put under, whose clock is not the run's and which has no older copy: nothing expires, is trimmed or rewound. */
+export const LASTING: readonly FamilyName[] = ["breaks", "purges", "failures", "hints", "crashes", "devices", "nodes"];

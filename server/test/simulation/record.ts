@@ -173,7 +173,7 @@ export interface RunRecord {
   readonly highWater: HighWater[];
   readonly sends: UserSend[];
   readonly followed: Followed[];
-  /** Whether hints were lost on the way, and the steps at which the store failed, or nodes were killed. */
+  /** Whether hints were lost or late, so that a connection may end before it was given what was accepted before; and the steps at which the store failed, or nodes were killed. */
   hintsWereLost: boolean;
   readonly isOneNode: boolean;
   readonly failures: number[];

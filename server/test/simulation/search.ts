@@ -3,12 +3,19 @@ import { broken } from "./checker.ts";
 import type { Core } from "./core.ts";
 import { type Deed, lines, scripts } from "./deeds.ts";
 import type { Family } from "./families.ts";
+import type { RealStore } from "./real-store.ts";
 import type { RunRecord } from "./record.ts";
 import { World } from "./world.ts";
 
 /** One run from its beginning to its end. */
-export async function run(core: Core, family: Family, script: readonly Deed[], seed: number): Promise<RunRecord> {
-  const world = new World(core, family, seed);
+export async function run(
+  core: Core,
+  family: Family,
+  script: readonly Deed[],
+  seed: number,
+  real?: RealStore,
+): Promise<RunRecord> {
+  const world = new World(core, family, seed, real);
   await world.begin();
   for (const deed of script) await world.act(deed);
   await world.heal();
@@ -22,13 +29,19 @@ export interface Search {
   readonly seed: number | undefined;
   /** Whether what is found is made as short as can be. @default true */
   readonly shrinks?: boolean;
+  /** Opens a real store for one run, which closes it. @default the memory broker */
+  readonly open?: () => Promise<RealStore>;
 }
 
 /** Searches a family for a run that breaks a promise; answers how it can be seen again, or nothing. */
-export async function search(core: Core, family: Family, { runs, seed, shrinks = true }: Search): Promise<string | undefined> {
+export async function search(
+  core: Core,
+  family: Family,
+  { runs, seed, shrinks = true, open }: Search,
+): Promise<string | undefined> {
   const wrongs = async (script: readonly Deed[], chance: number): Promise<readonly string[]> => {
     try {
-      return broken(await run(core, family, script, chance));
+      return broken(await run(core, family, script, chance, await open?.()));
     } catch (error) {
       return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
     }

@@ -1,5 +1,6 @@
 import type { Broker, CursorMove, Draft, PublishResult } from "../../src/ports.ts";
 import type { Core } from "./core.ts";
+import type { RealStore } from "./real-store.ts";
 import type { RunRecord } from "./record.ts";
 import { MortalClock, type VirtualClock } from "./virtual-clock.ts";
 
@@ -41,19 +42,29 @@ export class Store {
   readonly #step: () => number;
   readonly #journal: Deed[] = [];
   readonly #purges: { readonly user: string; readonly step: number }[] = [];
+  readonly #real: RealStore | undefined;
   #own: MortalClock;
   /** The time of what is told again. */
   #past: number | undefined;
   #broker: Broker;
 
-  constructor(parts: { core: Core; clock: VirtualClock; limits: StoreLimits; record: RunRecord; step: () => number }) {
+  constructor(parts: {
+    readonly core: Core;
+    readonly clock: VirtualClock;
+    readonly limits: StoreLimits;
+    readonly record: RunRecord;
+    readonly step: () => number;
+    /** @default the memory broker */
+    readonly real: RealStore | undefined;
+  }) {
     this.#core = parts.core;
     this.#clock = parts.clock;
     this.#limits = parts.limits;
     this.#record = parts.record;
     this.#step = parts.step;
+    this.#real = parts.real;
     this.#own = new MortalClock(this.#clock);
-    this.#broker = this.#open();
+    this.#broker = this.#real?.broker ?? this.#open();
   }
 
   get broker(): Broker {
@@ -88,6 +99,8 @@ export class Store {
   }
 
   async purge(user: string): Promise<void> {
+    // What was called before must be done before, as in memory.
+    await this.#real?.still();
     const step = this.#step();
     this.#journal.push({ type: "purge", time: this.#clock.now(), step, user });
     this.#purges.push({ user, step });
@@ -96,7 +109,10 @@ export class Store {
     await this.#broker.purge(user);
   }
 
-  /** The newest `share` tenths of what was written are lost: an older copy takes the place of the store. Nobody may be connected. */
+  /**
+   * The newest `share` tenths of what was written are lost: an older copy takes the place of the store, which must not be a real one. Nobody
+   * may be connected.
+   */
   async restore(share: number): Promise<void> {
     const kept = Math.ceil((this.#journal.length * (10 - share)) / 10);
     const [first] = this.#journal.splice(kept);
@@ -119,6 +135,12 @@ export class Store {
 
   async close(): Promise<void> {
     await this.#broker.close();
+  }
+
+  /** Lets what was begun in this turn of the loop go on. */
+  async turn(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.#real?.still();
   }
 
   #open(): Broker {

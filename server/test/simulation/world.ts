@@ -6,6 +6,7 @@ import { Node, type Run } from "./node.ts";
 import { Page, type TabStorage } from "./page.ts";
 import { PlainClient } from "./plain-client.ts";
 import { numbers, type Random } from "./random.ts";
+import type { RealStore } from "./real-store.ts";
 import type { Bounds, Filter, RunRecord } from "./record.ts";
 import { Sender } from "./sender.ts";
 import { Store } from "./store.ts";
@@ -33,8 +34,6 @@ const NOTICE_MS = 3_000;
 const REST_SECONDS = 120;
 const MAX_TURNS = 1_000;
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** Nodes over one store, clients on connections that break, and whatever a script does to them. */
 export class World implements Run {
   readonly core: Core;
@@ -53,16 +52,17 @@ export class World implements Run {
   #steps = 0;
   #numbers = 0;
 
-  constructor(core: Core, settings: Settings, seed: number) {
+  constructor(core: Core, settings: Settings, seed: number, real?: RealStore) {
     this.core = core;
     this.#settings = settings;
     this.bounds = settings.bounds;
     this.random = numbers(seed);
     this.weather = { isCalm: false, isFailing: false, hintsAreLost: settings.hintsAreLost };
-    this.record = emptyRecord(settings);
+    const hintsWereLost = settings.hintsAreLost || real !== undefined;
+    this.record = { ...emptyRecord(settings), hintsWereLost };
     const { maxMailboxMessages, maxMailboxBytes } = settings.bounds;
     const { clock, record, step } = this;
-    this.store = new Store({ core, clock, limits: { maxMailboxMessages, maxMailboxBytes }, record, step });
+    this.store = new Store({ core, clock, limits: { maxMailboxMessages, maxMailboxBytes }, record, step, real });
     this.#nodes = Array.from({ length: settings.nodes }, () => new Node(this));
     this.#sender = new Sender(this, () => this.#node());
     this.#pages = [
@@ -182,7 +182,7 @@ export class World implements Run {
         this.#interrupt();
         break;
     }
-    for (let i = 0; i < turns; i += 1) await turn();
+    for (let i = 0; i < turns; i += 1) await this.store.turn();
   }
 
   /** Faults stop, everybody who is away comes back, and everything that waits goes on, until nothing moves any more. */
@@ -190,7 +190,7 @@ export class World implements Run {
     this.weather.isFailing = false;
     this.weather.isCalm = true;
     for (const { broker } of this.#nodes) broker.answerAll();
-    await turn();
+    await this.store.turn();
     // A broker that may have lost hints says so, sooner or later.
     if (this.weather.hintsAreLost) this.#interrupt();
     await this.#rest(REST_SECONDS);
@@ -212,13 +212,13 @@ export class World implements Run {
   /** Lets go of everything in the middle of things, and notes what is left. */
   async close(): Promise<void> {
     for (const user of USERS) this.#sender.publish(user, this.#write(0));
-    await turn();
+    await this.store.turn();
     this.weather.isCalm = true;
     for (const { broker } of this.#nodes) broker.answerAll();
     const goesFirst = this.random(3);
     if (goesFirst > 0) {
       for (const { wire } of this.#visits()) wire.cut(0, 0);
-      await turn();
+      await this.store.turn();
       this.clock.advance(10_000);
       for (const { presence } of this.#nodes)
         for (const [user, state] of presence) if (state !== "offline") this.wrong(`${user} is not offline`);
@@ -230,7 +230,7 @@ export class World implements Run {
     }
     for (const { wire } of this.#visits()) wire.cut(0, 0);
     if (goesFirst !== 2) for (const page of this.#pages) page.close();
-    for (let i = 0; i < 3; i += 1) await turn();
+    for (let i = 0; i < 3; i += 1) await this.store.turn();
     this.clock.advance(2_000);
     await this.store.close();
     const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
@@ -321,7 +321,7 @@ export class World implements Run {
 
   async #restore(share: number): Promise<void> {
     for (const index of this.#nodes.keys()) this.#crash(index);
-    await turn();
+    await this.store.turn();
     this.clock.advance(10_000); // it takes an operator at least this long
     await this.store.restore(share);
   }
@@ -355,7 +355,7 @@ export class World implements Run {
       for (const { broker } of this.#nodes) broker.answerAll();
       for (const page of this.#pages) page.socket.dial(this.#node());
       for (const plain of this.#plain) plain.connect(this.#node());
-      await turn();
+      await this.store.turn();
       const isBusy = [...this.#visits()].some(({ wire }) => wire.isBusy);
       const before = calls;
       calls = this.#nodes.reduce((sum, { broker }) => sum + broker.calls, 0);
@@ -370,9 +370,9 @@ const filterOf = (much: number): Filter => {
   return much % 2 === 0 ? { only: device } : { except: device };
 };
 
-const emptyRecord = ({ bounds, hintsAreLost, nodes }: Settings): RunRecord => ({
+const emptyRecord = ({ bounds, nodes }: Settings): RunRecord => ({
   bounds,
-  hintsWereLost: hintsAreLost,
+  hintsWereLost: false,
   isOneNode: nodes === 1,
   accepted: [],
   answered: [],

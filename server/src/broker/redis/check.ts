@@ -1,12 +1,13 @@
 import { UsercastError } from "@usercast/protocol";
 import { Cluster } from "ioredis";
 import { isReply, translated } from "./errors.ts";
+import type { Durability } from "./options.ts";
 import { evaluate, type RedisClient } from "./scripts.ts";
 
 /** What a server must be. */
 export interface Demands {
   readonly prefix: string;
-  readonly durability: "aof" | "relaxed";
+  readonly durability: Durability;
 }
 
 /** How keys are laid out; another one must not be read as this. */
@@ -32,13 +33,17 @@ const factsOf = (info: string): ReadonlyMap<string, string> =>
  * Whether what a server says of itself in INFO will do.
  * @throws UsercastError as `checkServer`
  */
-export function checkInfo(text: string, isCluster: boolean, durability: Demands["durability"]): void {
+export function checkInfo(text: string, isCluster: boolean, durability: Durability): void {
   const info = factsOf(text);
   const version = info.get("redis_version") ?? "0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const isOld = isCluster ? major < 7 : major < 6 || (major === 6 && minor < 2);
   if (isOld) throw invalid(`Redis ${version} is too old: a single server must be 6.2 or later, a cluster 7 or later.`);
-  if (!isCluster && info.get("redis_mode") === "cluster") {
+  if (durability === "flushed" && (major < 7 || (major === 7 && minor < 2))) {
+    throw invalid(`Redis ${version} cannot say what it has flushed: durability "flushed" needs 7.2 or later.`);
+  }
+  // The mode itself is called otherwise by Valkey.
+  if (!isCluster && info.get("cluster_enabled") === "1") {
     throw invalid("The server is part of a cluster; give redis() a Cluster client.");
   }
   if (info.get("role") === "slave") {
@@ -48,7 +53,7 @@ export function checkInfo(text: string, isCluster: boolean, durability: Demands[
   if (policy !== "noeviction") {
     throw invalid(`maxmemory-policy is ${policy}, which drops accepted messages without a word; set it to noeviction.`);
   }
-  if (durability === "aof" && info.get("aof_enabled") !== "1") {
+  if (durability !== "relaxed" && info.get("aof_enabled") !== "1") {
     throw invalid(
       'The server has no append-only file, so what was accepted is lost when it stops; set appendonly to yes, or say durability: "relaxed".',
     );

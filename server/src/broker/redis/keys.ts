@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** The keys of one user. They share a hash tag, so that a cluster keeps them on one node. */
 export interface UserKeys {
@@ -19,7 +19,7 @@ export interface UserKeys {
 /** Groups of users that share a slot of a cluster: few enough for calls to many users, many enough for masters to share evenly. */
 const BUCKETS = 1_024;
 
-const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest();
+const digestOf = (text: string): Buffer => hash("sha256", text, "buffer");
 const nameOf = (digest: Buffer): string => digest.subarray(0, 16).toString("base64url");
 
 /** Ids are hashed: they may hold braces, which would break the hash tag, and be too long to stand in every key. */

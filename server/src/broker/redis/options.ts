@@ -2,6 +2,11 @@ import { UsercastError } from "@usercast/protocol";
 import { type Retention, type RetentionOptions, resolveRetention } from "../retention.ts";
 import type { RedisClient } from "./scripts.ts";
 
+/** How durable what was accepted must be. */
+export type Durability = "aof" | "flushed" | "relaxed";
+
+const DURABILITIES: readonly Durability[] = ["aof", "flushed", "relaxed"];
+
 /** What the Redis broker can be told. What the whole store holds is bounded by Redis' own `maxmemory`. */
 export interface RedisOptions
   extends Omit<RetentionOptions, "maxMailboxes" | "maxTotalBytes" | "maxIdempotencyKeys" | "sweepIntervalMs"> {
@@ -18,11 +23,12 @@ export interface RedisOptions
    */
   readonly prefix?: string;
   /**
-   * `"aof"` refuses to start on a server without its append-only file; `"relaxed"` takes it as it is, and what was accepted may be lost
-   * when it stops.
+   * `"aof"` refuses to start on a server without its append-only file; `"flushed"` also answers a publish only when that file has been
+   * flushed to disk, on the server and on `replicas` replicas (Redis 7.2 or Valkey); `"relaxed"` takes a server as it is, and what was
+   * accepted may be lost when it stops.
    * @default "aof"
    */
-  readonly durability?: "aof" | "relaxed";
+  readonly durability?: Durability;
   /**
    * Replicas that must have a message before its publish is answered; fewer in time, and it fails with `UNAVAILABLE`.
    * @default 0
@@ -34,7 +40,8 @@ export interface RedisOptions
    */
   readonly commandTimeoutMs?: number;
   /**
-   * Messages that may wait for their answers; over it they fail with `OVERLOADED`.
+   * Messages that may wait for their answers; over it they fail with `OVERLOADED`. As many signals may be on their way to Redis; more are
+   * dropped.
    * @default 65_536
    */
   readonly maxPendingWrites?: number;
@@ -72,7 +79,7 @@ const NUMBERS = {
 /** The options, complete. */
 export type ResolvedRedisOptions = typeof NUMBERS & {
   readonly prefix: string;
-  readonly durability: "aof" | "relaxed";
+  readonly durability: Durability;
   readonly retention: Retention;
   readonly warn: (message: string) => void;
 };
@@ -88,8 +95,8 @@ export function resolveRedisOptions(options: RedisOptions): ResolvedRedisOptions
   if (typeof prefix !== "string" || /[{}]/.test(prefix)) {
     throw invalid("prefix must be text without braces: by braces a cluster finds out where a key belongs.");
   }
-  if (durability !== "aof" && durability !== "relaxed") {
-    throw invalid(`durability must be "aof" or "relaxed", not ${String(durability)}.`);
+  if (!DURABILITIES.includes(durability)) {
+    throw invalid(`durability must be "aof", "flushed" or "relaxed", not ${String(durability)}.`);
   }
   const numbers = { ...NUMBERS };
   for (const name of Object.keys(NUMBERS) as (keyof typeof NUMBERS)[]) {

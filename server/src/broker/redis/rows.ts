@@ -78,10 +78,10 @@ export function readEntryHint(hint: Buffer): { readonly entry: Entry; readonly e
 type SignalHead = Omit<Signal, "text" | "attachments"> & { readonly parts?: readonly number[] };
 
 /** A signal as it travels. */
-export function writeSignal({ text, attachments, ...rest }: Signal): Buffer {
-  const [body, parts] = packBody({ text, ...(attachments && { attachments }) });
-  const head: SignalHead = { ...rest, ...(parts.length > 0 && { parts }) };
-  return Buffer.concat([Buffer.from(`s${JSON.stringify(head)}\n`), body]);
+export function writeSignal({ text, attachments, ...rest }: Signal): string | Buffer {
+  if (attachments === undefined) return `s${JSON.stringify(rest)}\n${text}`;
+  const [body, parts] = packBody({ text, attachments });
+  return Buffer.concat([Buffer.from(`s${JSON.stringify({ ...rest, parts } satisfies SignalHead)}\n`), body]);
 }
 
 /** A signal as it was told. */
@@ -118,9 +118,10 @@ export const writeMove = (moved: CursorsMoved): string => `m${JSON.stringify(mov
 export const readMove = (hint: Buffer): CursorsMoved => JSON.parse(hint.toString()) as CursorsMoved;
 
 /** A draft as `publish.lua` takes it: what the script looks at, what it only stores, and the body. */
-export function writeDraft(draft: Draft): readonly [header: string, rest: string, body: Buffer] {
+export function writeDraft(draft: Draft): readonly [header: string, rest: string, body: string | Buffer] {
   const { userId, ttlMs, bytes, from, key, devices } = draft;
-  const [body, parts] = packBody(draft);
+  // The client sends texts alone faster than texts and bytes.
+  const [body, parts] = draft.attachments === undefined ? [draft.text, []] : packBody(draft);
   const only = devices && "only" in devices ? devices.only : undefined;
   const header = { user: userId, ttl: ttlMs, bytes, digest: key?.digest, receipts: key?.receipts, only };
   const rest: EntryRest = {

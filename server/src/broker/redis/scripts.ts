@@ -14,6 +14,7 @@ export type Argument = string | number | Buffer;
 /** The scripts, each with the files it is made of. */
 const PARTS = {
   publish: ["shared", "mailbox", "room", "key", "publish"],
+  tell: ["tell"],
   read: ["shared", "read"],
   position: ["shared", "position"],
   heads: ["shared", "heads"],

@@ -226,7 +226,7 @@ export class Subscriber {
     if (hint[0] === HINTS.entry) {
       const { entry, epoch } = readEntryHint(body);
       channel.known = { epoch, offset: entry.offset, at: entry.at };
-      this.#listeners.tell(userId, (listener) => listener.entry(entry, epoch));
+      this.#listeners.tellEntry(userId, entry, epoch);
     } else if (hint[0] === HINTS.signal) {
       const signal = readSignal(body);
       this.#listeners.tellSignal(userId, signal);

@@ -82,7 +82,7 @@ export async function readAll(broker: Broker, userId: string, limit = 100): Prom
 }
 
 /** The texts of entries, by which tests tell them apart. */
-export const texts = (entries: readonly Entry[]): readonly string[] => entries.map(({ text }) => text);
+export const texts = (entries: readonly Pick<Entry, "text">[]): readonly string[] => entries.map(({ text }) => text);
 
 /** Waits until `condition` holds: fan-out may take a moment, and some brokers make room step by step. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {

@@ -84,6 +84,24 @@ export function listeningTests({ test }: Suite): void {
     await until(() => heard.entries.length + heard.signals.length + heard.cursors.length === 3, "all three arrive");
   });
 
+  test("tells many signals of one moment in their order, to everybody theirs", async (broker) => {
+    const all = [];
+    for (const user of ["ana", "bo", "cy"]) {
+      const { heard, listener } = recorder();
+      await broker.subscribe(user, listener);
+      all.push({ user, heard });
+    }
+    const sent = Array.from({ length: 1_000 }, (_, n) => `"typing","where ${n} ünïcode bytes are"`);
+    for (const [n, text] of sent.entries()) {
+      const attachments = n % 100 === 0 && { attachments: [new Uint8Array([n % 256])] };
+      for (const { user } of all) broker.signal(user, { text, bytes: text.length, ...attachments });
+    }
+    for (const { heard } of all) {
+      await until(() => heard.signals.length === sent.length, "the signals arrive");
+      assert.deepEqual(texts(heard.signals), sent);
+    }
+  });
+
   test("tells signals to who listens now, and stores none", async (broker) => {
     const { heard, listener } = recorder();
     await broker.subscribe("ana", listener);
