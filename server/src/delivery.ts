@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Missed, MissedReason } from "@usercast/protocol";
 import { Connection, type ConnectionInfo } from "./connection.ts";
 import type { ConnectionContext, ConnectionListener } from "./context.ts";
@@ -11,7 +12,6 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly presence: Presence;
   readonly cursorIntervalMs: number;
   readonly maxWaitingCursors: number;
-  readonly maxOwedUsers: number;
   readonly owedMs: number;
   readonly inheritedMs: number;
   /** Told of a connection that had to make room, and is not at this node. */
@@ -40,11 +40,7 @@ export class Delivery implements ConnectionListener {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.hub = new Hub({
-      ...options,
-      startedAt: options.broker.now(),
-      heldUntil: options.clock.now() + options.inheritedMs,
-    });
+    this.hub = new Hub({ ...options, holder: randomBytes(9).toString("base64url") });
     const { broker, clock, onError } = options;
     this.#cursors = new CursorWriter({
       broker,
@@ -76,7 +72,7 @@ export class Delivery implements ConnectionListener {
       const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);
       if (!mayStay) return;
       await this.#cursors.flush(userId);
-      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);
+      await connection.join(connection.plain ? (isKnown) => this.#enter(connection, group, isKnown) : undefined);
     } catch (error) {
       this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
@@ -120,7 +116,7 @@ export class Delivery implements ConnectionListener {
     group.remove(connection);
     // What is not in the log any more is not for the others either; none of them may hold a place for who comes back.
     if (isLost) for (const other of [...group.all]) other.close("EPOCH_CHANGED", true);
-    // What held the cursor may have ended since it last moved.
+    // It holds the cursor no longer, or by what it is owed.
     if (connection.plain) this.onMoved(connection, { delivered: connection.confirmed });
     void this.#options.presence.detach(userId, connection.info.socketId);
     void this.#cursors.flush(userId);
@@ -149,6 +145,16 @@ export class Delivery implements ConnectionListener {
     if (connection.state === "closed") return false;
     onConnection(connection);
     return true;
+  }
+
+  /** A plain connection has its start, from which on no node may pass what it is owed. */
+  async #enter(connection: Connection, group: UserConnections, isKnown: boolean): Promise<void> {
+    const { userId, device } = connection.info;
+    const move = group.enter(connection, isKnown);
+    if (move === undefined) return;
+    this.#cursors.moved(userId, device, connection.epoch, move);
+    // What one process writes is in order anyway; other nodes have to know before anything is pushed.
+    if (this.#options.broker.scope === "cluster") await this.#cursors.flush(userId);
   }
 
   #subscribe(group: UserConnections): Promise<Unsubscribe> {
