@@ -33,6 +33,7 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ["send.ts", "connection.ts", "receipts.ts", "local-presence.ts", "ask.ts", "foreign-questions.ts", "trace.ts"],
   [
     "hub.ts",
+    "held-back.ts",
     "start.ts",
     "follower.ts",
     "receipt.ts",

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { Missed, MissedReason } from "@usercast/protocol";
+import { type Missed, type MissedReason, PLAIN_DEVICE } from "@usercast/protocol";
 import { Connection, type ConnectionInfo } from "./connection.ts";
 import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
+import { HeldBack } from "./held-back.ts";
 import { Hub, type UserConnections } from "./hub.ts";
 import type { Link } from "./link.ts";
 import type { Control, CursorMove, Presence, Unsubscribe } from "./ports.ts";
@@ -35,6 +36,7 @@ export class Delivery implements ConnectionListener {
   /** One per user with connections. */
   readonly #subscriptions = new Map<UserConnections, Promise<Unsubscribe>>();
   readonly #missed: Record<MissedReason, number> = { expired: 0, trimmed: 0, epoch: 0, rewound: 0 };
+  readonly #heldBack: HeldBack;
   /** Ends of subscriptions under way. */
   readonly #ending = new Set<Promise<void>>();
 
@@ -49,6 +51,7 @@ export class Delivery implements ConnectionListener {
       maxWaiting: options.maxWaitingCursors,
       onError,
     });
+    this.#heldBack = new HeldBack(options, ({ userId }, epoch, move) => this.#cursors.moved(userId, PLAIN_DEVICE, epoch, move));
   }
 
   /** Ranges of messages that connections had to do without since the start, by their reasons. */
@@ -72,7 +75,7 @@ export class Delivery implements ConnectionListener {
       const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);
       if (!mayStay) return;
       await this.#cursors.flush(userId);
-      await connection.join(connection.plain ? (isKnown) => this.#enter(connection, group, isKnown) : undefined);
+      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);
     } catch (error) {
       this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
@@ -94,9 +97,11 @@ export class Delivery implements ConnectionListener {
   onMoved(connection: Connection, move: CursorMove): void {
     const { plain, epoch, info } = connection;
     const { userId, device, transient = false } = info;
-    const isShared = plain && move.delivered !== undefined;
-    const own = isShared ? this.hub.get(userId)?.plainMove(epoch, move) : { ...move, transient };
-    if (own !== undefined) this.#cursors.moved(userId, device, epoch, own);
+    const group = plain && move.delivered !== undefined ? this.hub.get(userId) : undefined;
+    const own = group === undefined ? { ...move, transient } : group.plainMove(epoch, move);
+    if (own === undefined) return;
+    this.#cursors.moved(userId, device, epoch, own);
+    if (group !== undefined) this.#heldBack.add(group);
   }
 
   onMissed(connection: Connection, missed: Missed): void {
@@ -129,6 +134,7 @@ export class Delivery implements ConnectionListener {
   /** Lets go of every connection, writes the cursors that wait and ends every subscription. */
   async close(): Promise<void> {
     for (const connection of [...this.hub.connections()]) connection.gone();
+    this.#heldBack.close();
     await this.#cursors.close();
     await this.#options.presence.close();
     await Promise.all(this.#ending);
@@ -148,9 +154,9 @@ export class Delivery implements ConnectionListener {
   }
 
   /** A plain connection has its start, from which on no node may pass what it is owed. */
-  async #enter(connection: Connection, group: UserConnections, isKnown: boolean): Promise<void> {
+  async #enter(connection: Connection, group: UserConnections, cursor: number | undefined): Promise<void> {
     const { userId, device } = connection.info;
-    const move = group.enter(connection, isKnown);
+    const move = group.enter(connection, cursor);
     if (move === undefined) return;
     this.#cursors.moved(userId, device, connection.epoch, move);
     // What one process writes is in order anyway; other nodes have to know before anything is pushed.

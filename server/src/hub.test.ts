@@ -18,9 +18,9 @@ test("the plain cursor goes no further than the last of the plain connections, a
   const tabs = group();
   const [fast, slow] = [plain(10), plain(10)];
   tabs.all.add(fast);
-  expect(tabs.enter(fast, true)).toMatchObject({ delivered: 10, shared: { holder: "here", floor: 10 } });
+  expect(tabs.enter(fast, 0)).toMatchObject({ delivered: 10, shared: { holder: "here", floor: 10 } });
   tabs.all.add(slow);
-  tabs.enter(slow, true);
+  tabs.enter(slow, 0);
   come(fast, 20);
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 10, shared: { floor: 10 } });
   come(slow, 15);
@@ -31,9 +31,9 @@ test("who came and went is told once, in order, and with numbers that rise from 
   const tabs = group();
   const [first, second] = [plain(10), plain(12)];
   tabs.all.add(first).add(second);
-  const [began] = tabs.enter(first, true)?.shared?.turns ?? [];
+  const [began] = tabs.enter(first, 0)?.shared?.turns ?? [];
   expect(began).toMatchObject({ type: "began", at: 10 });
-  tabs.enter(second, true);
+  tabs.enter(second, 0);
   come(second, 15);
   tabs.remove(first);
   tabs.remove(second);
@@ -48,14 +48,14 @@ test("who came and went is told once, in order, and with numbers that rise from 
   const others = group();
   const other = plain(1);
   others.all.add(other);
-  expect(others.enter(other, true)?.shared?.turns?.[0]?.number).toBeGreaterThan(last?.shared?.number ?? 0);
+  expect(others.enter(other, 0)?.shared?.turns?.[0]?.number).toBeGreaterThan(last?.shared?.number ?? 0);
 });
 
 test("nothing is said of a device that the store does not know", () => {
   const tabs = group();
   const first = plain(0);
   tabs.all.add(first);
-  expect(tabs.enter(first, false)).toBeUndefined();
+  expect(tabs.enter(first, undefined)).toBeUndefined();
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 0, shared: { floor: 0 } });
 });
 
@@ -63,10 +63,10 @@ test("a life of the mailbox that is over counts for nothing in the next", () => 
   const tabs = group();
   const old = plain(3);
   tabs.all.add(old);
-  tabs.enter(old, true);
+  tabs.enter(old, 0);
   const next = plain(2, "new");
   tabs.all.add(next);
-  tabs.enter(next, true);
+  tabs.enter(next, 0);
   tabs.remove(old);
   expect(tabs.plainMove("e", {})).toBeUndefined();
   expect(tabs.plainMove("new", {})).toMatchObject({ delivered: 2, shared: { floor: 2 } });
@@ -77,7 +77,7 @@ test("what plain connections passed as missed is named until the cursor that the
   const tabs = group();
   const [fast, slow] = [plain(5), plain(1)];
   tabs.all.add(fast).add(slow);
-  tabs.enter(fast, true);
+  tabs.enter(fast, 0);
   const early = { first: 1, last: 1 };
   const late = { first: 3, last: 4 };
   expect(tabs.plainMove("e", { missed: [early, late] })).toMatchObject({ delivered: 1, missed: [early] });
@@ -93,4 +93,23 @@ test("what plain connections passed as missed is named until the cursor that the
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 5, missed: [late] });
   tabs.cursors({ ...cursor, epoch: "e", from: to, to: { delivered: 5, read: 0 } });
   expect(tabs.plainMove("e", {})).not.toHaveProperty("missed");
+});
+
+test("there is more to say while the cursor that plain connections share is behind all of those here, and no longer", () => {
+  const tabs = group();
+  const only = plain(10);
+  tabs.all.add(only);
+  tabs.enter(only, 10);
+  expect(tabs.again()).toBeUndefined();
+  come(only, 20);
+  expect(tabs.again()).toMatchObject({ epoch: "e", move: { delivered: 20, shared: { floor: 20 } } });
+  const [from, to] = [
+    { delivered: 10, read: 0 },
+    { delivered: 20, read: 0 },
+  ];
+  tabs.cursors({ device: "plain", at: 0, missed: [], userRead: 0, unshown: false, epoch: "e", from, to });
+  expect(tabs.again()).toBeUndefined();
+  come(only, 30);
+  tabs.remove(only);
+  expect(tabs.again()).toBeUndefined();
 });

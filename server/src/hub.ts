@@ -40,8 +40,12 @@ export class UserConnections implements MailboxListener {
     this.#count = count;
   }
 
-  /** A plain connection has its start. What is owed to those that broke, the store knows: it is told who came, where it knows any. */
-  enter({ epoch, confirmed }: Connection, isKnown: boolean): CursorMove | undefined {
+  /**
+   * A plain connection has its start. What is owed to those that broke, the store knows: it is told who came, where it knows any.
+   *
+   * @param cursor where the store knows the plain device to be; nothing where it does not know it
+   */
+  enter({ epoch, confirmed }: Connection, cursor: number | undefined): CursorMove | undefined {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#turns = [];
@@ -49,9 +53,16 @@ export class UserConnections implements MailboxListener {
       this.#reached = 0;
       this.#stored = 0;
     }
-    if (!isKnown) return undefined;
+    if (cursor === undefined) return undefined;
+    this.#stored = Math.max(this.#stored, cursor);
     this.#turns.push({ type: "began", number: this.#count(), at: confirmed });
     return this.plainMove(epoch, {});
+  }
+
+  /** What there is to say of the plain device once more, where others hold its cursor back, as far as is known. */
+  again(): { readonly epoch: string; readonly move: CursorMove } | undefined {
+    const move = this.#stored < (this.#floor() ?? 0) ? this.plainMove(this.#epoch, {}) : undefined;
+    return move && { epoch: this.#epoch, move };
   }
 
   /** The log is gone, and with it every place in it. */
