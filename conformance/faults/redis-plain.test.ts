@@ -74,8 +74,13 @@ test.each(Object.entries(WAYS))(
     await isToldAt(two, user, mailbox.length);
     expect(hangs.received()).toHaveLength(5);
     await leave(one);
+    network.refuse();
+    // The other one goes on, and could take what is not its own.
+    mailbox.push(...(await sendAll(two, user, numbered("received by one while the other is away", 5), { concurrency: 2 })));
+    await hasAll(well, mailbox);
+    await isToldAt(two, user, mailbox.length);
     network.turnTo(two.port);
-    network.cut();
+    network.admit();
     mailbox.push(...(await sendAll(two, user, numbered("after", 5), { concurrency: 2 })));
     for (const client of [hangs, well]) {
       await hasAll(client, mailbox);
