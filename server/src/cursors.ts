@@ -37,7 +37,7 @@ const MAX_TURNS = 128;
 function bothShared(first: SharedMove | undefined, second: SharedMove | undefined): SharedMove | undefined {
   if (first === undefined || second === undefined) return first ?? second;
   const [earlier, later] = first.number < second.number ? [first, second] : [second, first];
-  const turns = [...(earlier.turns ?? []), ...(later.turns ?? [])].sort((a, b) => a.number - b.number).slice(-MAX_TURNS);
+  const turns = [...(earlier.turns ?? []), ...(later.turns ?? [])].slice(-MAX_TURNS);
   return { ...later, ...(turns.length > 0 && { turns }) };
 }
 

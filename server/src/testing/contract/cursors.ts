@@ -282,13 +282,21 @@ export function cursorTests({ test, elapse }: Suite): void {
     const missed = [{ first: 1, last: 4 }];
     await broker.advance("ana", "plain", epoch, { delivered: 5, missed, shared });
     assert.deepEqual((await broker.position("ana")).user.missed, []);
-    const both = { ...shared, holder: "two", floor: 2 };
-    await broker.advance("ana", "plain", epoch, { delivered: 2, missed, shared: both });
-    assert.deepEqual((await broker.position("ana")).user, {
-      ...(await broker.position("ana")).user,
-      delivered: 2,
-      missed: [{ first: 1, last: 2 }],
-    });
+    await broker.advance("ana", "plain", epoch, { delivered: 2, missed, shared: { ...shared, holder: "two", floor: 2 } });
+    const { user } = await broker.position("ana");
+    assert.deepEqual([user.delivered, user.missed], [2, [{ first: 1, last: 2 }]]);
+  });
+
+  test("counts nothing as given that a shared cursor has not come to", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "laptop", epoch, { delivered: 0 });
+    await broker.advance("ana", "laptop", epoch, { delivered: 5, missed: [{ first: 3, last: 3 }] });
+    const say = sharing(broker, epoch);
+    await say("one", 0, { floor: 0 });
+    await say("two", 1, { floor: 1 });
+    const shared = { holder: "one", number: 10, floor: 5, heldMs: 60_000, owedMs: 60_000 };
+    await broker.advance("ana", "plain", epoch, { delivered: 5, missed: [{ first: 5, last: 5 }], shared });
+    assert.deepEqual((await broker.position("ana")).user.missed, [{ first: 3, last: 3 }]);
   });
 
   test("bounds what it keeps of them", async (broker) => {
