@@ -33,6 +33,7 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ["send.ts", "connection.ts", "receipts.ts", "local-presence.ts", "ask.ts", "foreign-questions.ts", "trace.ts"],
   [
     "hub.ts",
+    "held-back.ts",
     "start.ts",
     "follower.ts",
     "receipt.ts",
@@ -47,7 +48,7 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ],
   ["engine.ts", "progress.ts", "window.ts", "heartbeat.ts", "read-mark.ts", "pushes.ts", "passed.ts", "turns.ts", "place.ts"],
   ["resume.ts", "encode.ts", "events.ts", "pending.ts", "options.ts", "auth/jwt.ts", "auth/keys.ts", "auth/verify.ts"],
-  ["clock.ts", "ranges.ts"],
+  ["clock.ts", "ranges.ts", "sharing.ts"],
   ["ports.ts"],
 ];
 
@@ -147,12 +148,13 @@ describe("inside the server", () => {
     expect(broken(sources, ({ target }, { path }) => !roots.includes(target) || roots.includes(path))).toEqual([]);
   });
 
-  it("brokers know the ports, the protocol, time, ranges and their own folder", () => {
+  it("brokers know the ports, the protocol, time, ranges, shared places and their own folder", () => {
     const brokers = sources.filter(({ path }) => path.startsWith(`${FOLDER}broker/`));
     const allowed = [
       `${FOLDER}ports.ts`,
       `${FOLDER}clock.ts`,
       `${FOLDER}ranges.ts`,
+      `${FOLDER}sharing.ts`,
       `${FOLDER}broker/*`,
       "@usercast/protocol",
       "node:*",
@@ -169,9 +171,9 @@ describe("inside the server", () => {
     );
   });
 
-  it("the contract suite knows the ports, the protocol and no test runner", () => {
+  it("the contract suite knows the ports, shared places, the protocol and no test runner", () => {
     const suite = sources.filter(({ path }) => path.startsWith(`${FOLDER}testing/`));
-    const allowed = [`${FOLDER}ports.ts`, `${FOLDER}testing/*`, "@usercast/protocol", "node:*"];
+    const allowed = [`${FOLDER}ports.ts`, `${FOLDER}sharing.ts`, `${FOLDER}testing/*`, "@usercast/protocol", "node:*"];
     const settings = `${FOLDER}broker/retention.ts`;
     expect(
       broken(

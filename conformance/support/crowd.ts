@@ -28,10 +28,7 @@ const PAGES = [
   { name: "phone", deviceId: "phone", options: WEBSOCKET },
   { name: "tablet", deviceId: "tablet", options: POLLING },
 ] as const;
-/**
- * Plain clients, likewise; the seed says which of them takes part. One only: what one of several had not confirmed is known to the
- * node that pushed it, and where it comes back to another node the others' confirmations may have passed it.
- */
+/** Plain clients, likewise. */
 const PLAIN = [
   { name: "over WebSocket", library: NEWEST, options: WEBSOCKET },
   { name: "an older one", library: LIBRARIES[2] ?? NEWEST, options: {} },
@@ -81,14 +78,14 @@ export class Crowd {
   /** Connects everybody, and answers when the nodes know of all of them. */
   static async start(options: CrowdOptions): Promise<Crowd> {
     const crowd = new Crowd(options);
-    const { user, nodes, seed } = options;
+    const { user, nodes } = options;
     let place = 0;
     for (const { name, deviceId, options: socketOptions } of PAGES) {
       crowd.#open(name, { deviceId, url: await crowd.#url(place++), socketOptions });
     }
-    const { name, library, options: socketOptions } = PLAIN[seed % PLAIN.length] ?? PLAIN[0];
-    // On a bad network, where there are such.
-    crowd.plain.set(name, plainClient(library, await crowd.#url(place + 1), user, socketOptions));
+    for (const { name, library, options: socketOptions } of PLAIN) {
+      crowd.plain.set(name, plainClient(library, await crowd.#url(place++), user, socketOptions));
+    }
     await crowd.#allThere(nodes[0] as Reachable);
     return crowd;
   }
@@ -174,7 +171,7 @@ export class Crowd {
   /** Every connection is registered once, and no ghost beside them. */
   #allThere(node: Reachable): Promise<boolean> {
     const { user } = this.#options;
-    const count = PAGES.length + 1;
+    const count = PAGES.length + PLAIN.length;
     const isComplete = async (): Promise<boolean> => (await connectionCount(node, user).catch(() => -1)) === count;
     return until(`all connections of ${user} are there`, isComplete, PATIENCE_MS);
   }

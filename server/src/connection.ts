@@ -115,25 +115,19 @@ export class Connection implements LinkListener {
     return this.#confirmed;
   }
 
-  /** The newest offset it is to be given, as far as is known; never below `sent`. */
-  get due(): number {
-    return Math.max(this.#known, this.#sent);
-  }
-
   /**
    * Finds the start and begins to deliver. The subscription MUST be confirmed before: what is accepted from now on is
    * then either in a read or hinted at.
    *
-   * @param begin for a plain connection: where it begins instead of at `offset`, by what its user's other connections owe
+   * @param enter for a plain connection: says where it begins, before anything is pushed, to those with whom it shares its device
    */
-  async join(begin?: (epoch: string, offset: number, movedAt?: number) => number): Promise<void> {
+  async join(enter?: (cursor: number | undefined) => Promise<void>): Promise<void> {
     const found = await findStart(this.#context.broker, this.info);
     if (found === undefined) return this.close("EPOCH_CHANGED", true);
     const { state, known, start } = found;
     const position = this.plain ? undefined : await positionOf(found, this.#context.broker, this.info);
     if (this.#state !== "joining") return;
-    // Nothing waits from here on, so that no cursor moves between this choice and the connection's having made it.
-    const offset = begin?.(state.epoch, start.offset, known?.deliveredAt) ?? start.offset;
+    const { offset } = start;
     this.#epoch = state.epoch;
     this.#sent = this.#given = offset;
     this.#elsewhere = found.elsewhere;
@@ -142,8 +136,10 @@ export class Connection implements LinkListener {
     this.#heartbeats.left(offset);
     // A position the client brought moves no cursor; that it holds, the client may confirm.
     this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
-    this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
     this.#deviceKnown = known !== undefined;
+    await enter?.(known?.delivered);
+    if (this.#state !== "joining") return;
+    this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
     const read = this.#readMark.begin(state.epoch, state.user.read);
     if (position !== undefined) {
       const ready = { ...introduce(this.info, this.#context), position, head: state.head, read };

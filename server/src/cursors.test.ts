@@ -1,18 +1,21 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { CursorWriter } from "./cursors.ts";
-import type { Broker } from "./ports.ts";
+import type { Broker, CursorMove } from "./ports.ts";
 import { ManualClock } from "./testing/manual-clock.ts";
 
 let clock: ManualClock;
 let written: string[];
+let moves: CursorMove[];
 /** What the store answers to the next writes; nothing means success. */
 let failures: Error[];
 let errors: unknown[];
 
 const writer = (maxWaiting = 100): CursorWriter => {
-  const advance: Broker["advance"] = async (userId, device, epoch, { delivered }) => {
+  const advance: Broker["advance"] = async (userId, device, epoch, move) => {
+    const { delivered } = move;
     const failure = failures.shift();
     if (failure !== undefined) throw failure;
+    moves.push(move);
     written.push(`${userId}/${device}/${epoch}/${delivered}`);
   };
   const broker = { advance } as Broker;
@@ -22,6 +25,7 @@ const writer = (maxWaiting = 100): CursorWriter => {
 beforeEach(() => {
   clock = new ManualClock();
   written = [];
+  moves = [];
   failures = [];
   errors = [];
 });
@@ -66,6 +70,21 @@ test("what the store refused is not forgotten for another session that has come 
   await refused;
   await cursors.flush("ana");
   expect(written).toEqual(["ana/phone/e/5"]);
+});
+
+test("of what is said of a shared device the last word counts, and who came and went does in order, also where a write failed", async () => {
+  const cursors = writer();
+  failures = [new Error("full")];
+  const said = { holder: "here", heldMs: 1, owedMs: 1 };
+  const ended = { type: "ended", number: 1, at: 3 } as const;
+  const began = { type: "began", number: 3, at: 3 } as const;
+  cursors.moved("ana", "plain", "e", { delivered: 3, shared: { ...said, number: 2, turns: [ended] } });
+  const refused = cursors.flush("ana");
+  cursors.moved("ana", "plain", "e", { delivered: 3, shared: { ...said, number: 4, floor: 3, turns: [began] } });
+  cursors.moved("ana", "plain", "e", { delivered: 4, shared: { ...said, number: 5, floor: 4 } });
+  await refused;
+  await cursors.flush("ana");
+  expect(moves).toMatchObject([{ delivered: 4, shared: { number: 5, floor: 4, turns: [ended, began] } }]);
 });
 
 test("while the store fails, no more users wait than allowed", async () => {

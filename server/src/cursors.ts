@@ -1,5 +1,6 @@
 import { named, together as passedTogether } from "./passed.ts";
 import type { Broker, CancelTimer, Clock, CursorMove, DeviceMove } from "./ports.ts";
+import type { SharedMove } from "./sharing.ts";
 
 interface WaitingMove {
   readonly epoch: string;
@@ -31,14 +32,27 @@ function newest(first: CursorMove["witness"], second: CursorMove["witness"]): Pi
   return witness === undefined ? {} : { witness };
 }
 
+/** Of connections that came and went while the store failed, those remembered: as many as may be there at once by default, and again. */
+const MAX_TURNS = 128;
+
+/** What was said of a shared device, as one: whoever was said to come or go last, did. */
+function bothShared(first: SharedMove | undefined, second: SharedMove | undefined): SharedMove | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  const [earlier, later] = first.number < second.number ? [first, second] : [second, first];
+  const turns = [...(earlier.turns ?? []), ...(later.turns ?? [])].slice(-MAX_TURNS);
+  return { ...later, ...(turns.length > 0 && { turns }) };
+}
+
 /** Two moves of one cursor as one. What was read in either without being shown is not shown. */
 function together(first: CursorMove, second: CursorMove): CursorMove {
+  const shared = bothShared(first.shared, second.shared);
   const reads = first.read !== undefined || second.read !== undefined;
   const delivers = first.delivered !== undefined || second.delivered !== undefined;
   return {
     ...(delivers && { delivered: furthest(first.delivered, second.delivered) }),
     ...named(passedTogether(first, second)),
     ...newest(first.witness, second.witness),
+    ...(shared && { shared }),
     ...(reads && { read: furthest(first.read, second.read), unshown: first.unshown === true || second.unshown === true }),
     transient: first.transient === true && second.transient === true,
   };

@@ -1,7 +1,9 @@
-import type { Missed, MissedReason } from "@usercast/protocol";
+import { randomBytes } from "node:crypto";
+import { type Missed, type MissedReason, PLAIN_DEVICE } from "@usercast/protocol";
 import { Connection, type ConnectionInfo } from "./connection.ts";
 import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
+import { HeldBack } from "./held-back.ts";
 import { Hub, type UserConnections } from "./hub.ts";
 import type { Link } from "./link.ts";
 import type { Control, CursorMove, Presence, Unsubscribe } from "./ports.ts";
@@ -11,7 +13,6 @@ export interface DeliveryOptions extends ConnectionContext {
   readonly presence: Presence;
   readonly cursorIntervalMs: number;
   readonly maxWaitingCursors: number;
-  readonly maxOwedUsers: number;
   readonly owedMs: number;
   readonly inheritedMs: number;
   /** Told of a connection that had to make room, and is not at this node. */
@@ -35,16 +36,13 @@ export class Delivery implements ConnectionListener {
   /** One per user with connections. */
   readonly #subscriptions = new Map<UserConnections, Promise<Unsubscribe>>();
   readonly #missed: Record<MissedReason, number> = { expired: 0, trimmed: 0, epoch: 0, rewound: 0 };
+  readonly #heldBack: HeldBack;
   /** Ends of subscriptions under way. */
   readonly #ending = new Set<Promise<void>>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.hub = new Hub({
-      ...options,
-      startedAt: options.broker.now(),
-      heldUntil: options.clock.now() + options.inheritedMs,
-    });
+    this.hub = new Hub({ ...options, holder: randomBytes(9).toString("base64url") });
     const { broker, clock, onError } = options;
     this.#cursors = new CursorWriter({
       broker,
@@ -53,6 +51,7 @@ export class Delivery implements ConnectionListener {
       maxWaiting: options.maxWaitingCursors,
       onError,
     });
+    this.#heldBack = new HeldBack(options, ({ userId }, epoch, move) => this.#cursors.moved(userId, PLAIN_DEVICE, epoch, move));
   }
 
   /** Ranges of messages that connections had to do without since the start, by their reasons. */
@@ -76,7 +75,7 @@ export class Delivery implements ConnectionListener {
       const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);
       if (!mayStay) return;
       await this.#cursors.flush(userId);
-      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);
+      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);
     } catch (error) {
       this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
@@ -98,9 +97,11 @@ export class Delivery implements ConnectionListener {
   onMoved(connection: Connection, move: CursorMove): void {
     const { plain, epoch, info } = connection;
     const { userId, device, transient = false } = info;
-    const isShared = plain && move.delivered !== undefined;
-    const own = isShared ? this.hub.get(userId)?.plainMove(epoch, move) : { ...move, transient };
-    if (own !== undefined) this.#cursors.moved(userId, device, epoch, own);
+    const group = plain && move.delivered !== undefined ? this.hub.get(userId) : undefined;
+    const own = group === undefined ? { ...move, transient } : group.plainMove(epoch, move);
+    if (own === undefined) return;
+    this.#cursors.moved(userId, device, epoch, own);
+    if (group !== undefined) this.#heldBack.add(group);
   }
 
   onMissed(connection: Connection, missed: Missed): void {
@@ -120,7 +121,7 @@ export class Delivery implements ConnectionListener {
     group.remove(connection);
     // What is not in the log any more is not for the others either; none of them may hold a place for who comes back.
     if (isLost) for (const other of [...group.all]) other.close("EPOCH_CHANGED", true);
-    // What held the cursor may have ended since it last moved.
+    // It holds the cursor no longer, or by what it is owed.
     if (connection.plain) this.onMoved(connection, { delivered: connection.confirmed });
     void this.#options.presence.detach(userId, connection.info.socketId);
     void this.#cursors.flush(userId);
@@ -133,6 +134,7 @@ export class Delivery implements ConnectionListener {
   /** Lets go of every connection, writes the cursors that wait and ends every subscription. */
   async close(): Promise<void> {
     for (const connection of [...this.hub.connections()]) connection.gone();
+    this.#heldBack.close();
     await this.#cursors.close();
     await this.#options.presence.close();
     await Promise.all(this.#ending);
@@ -149,6 +151,16 @@ export class Delivery implements ConnectionListener {
     if (connection.state === "closed") return false;
     onConnection(connection);
     return true;
+  }
+
+  /** A plain connection has its start, from which on no node may pass what it is owed. */
+  async #enter(connection: Connection, group: UserConnections, cursor: number | undefined): Promise<void> {
+    const { userId, device } = connection.info;
+    const move = group.enter(connection, cursor);
+    if (move === undefined) return;
+    this.#cursors.moved(userId, device, connection.epoch, move);
+    // What one process writes is in order anyway; other nodes have to know before anything is pushed.
+    if (this.#options.broker.scope === "cluster") await this.#cursors.flush(userId);
   }
 
   #subscribe(group: UserConnections): Promise<Unsubscribe> {

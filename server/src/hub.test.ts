@@ -1,147 +1,115 @@
 import { expect, test } from "vitest";
 import type { Connection } from "./connection.ts";
-import { Hub, UserConnections } from "./hub.ts";
-import { ManualClock } from "./testing/manual-clock.ts";
+import { Hub } from "./hub.ts";
 
-interface Plain {
-  state: Connection["state"];
-  confirmed: number;
-  due: number;
-}
+const hub = new Hub({ holder: "here", inheritedMs: 1_000, owedMs: 2_000, onControl: () => {} });
 
-const clock = new ManualClock();
-const options = { clock, owedMs: 1_000, maxOwedUsers: 1, startedAt: 0, heldUntil: 0, onControl: () => {} };
-const group = new UserConnections("ana", options);
+/** A user of their own, so that tests do not share one. */
+let users = 0;
+const group = () => hub.open(`user ${users++}`);
 
 /** A plain connection, as far as its group looks at it. */
-function plain(at: Plain, epoch = "e"): Connection {
-  const connection = { plain: true, epoch, ...at } as unknown as Connection;
-  group.all.add(connection);
-  return connection;
-}
+const plain = (confirmed: number, epoch = "e"): Connection => ({ plain: true, epoch, confirmed }) as unknown as Connection;
 
-/** Where the connection has come to by now. */
-const come = (connection: Connection, at: Partial<Plain>): unknown => Object.assign(connection, at);
+/** How far the connection has confirmed by now. */
+const come = (connection: Connection, confirmed: number): unknown => Object.assign(connection, { confirmed });
 
-test("the plain cursor waits for who is owed something, pushed or not, and for the next one when that breaks", () => {
-  expect(group.beginPlain("e", 10)).toBe(10);
-  const fast = plain({ state: "live", confirmed: 10, due: 20 });
-  const slow = plain({ state: "catching-up", confirmed: 10, due: 20 });
-  come(fast, { confirmed: 20 });
-  expect(group.plainMove("e", {})?.delivered).toBe(10);
-
-  group.remove(slow);
-  expect(group.plainMove("e", {})?.delivered).toBe(10);
-  expect(group.beginPlain("e", 10)).toBe(10);
-  // It took the debt over, and breaks in its turn before anything was pushed to it.
-  const successor = plain({ state: "catching-up", confirmed: 10, due: 20 });
-  expect(group.plainMove("e", {})?.delivered).toBe(10);
-  group.remove(successor);
-  expect(group.plainMove("e", {})?.delivered).toBe(10);
-
-  const last = plain({ state: "live", confirmed: group.beginPlain("e", 10), due: 20 });
-  come(last, { confirmed: 20 });
-  expect(group.plainMove("e", {})?.delivered).toBe(20);
+test("the plain cursor goes no further than the last of the plain connections, and the store is told where that is", () => {
+  const tabs = group();
+  const [fast, slow] = [plain(10), plain(10)];
+  tabs.all.add(fast);
+  expect(tabs.enter(fast, 0)).toMatchObject({ delivered: 10, shared: { holder: "here", floor: 10 } });
+  tabs.all.add(slow);
+  tabs.enter(slow, 0);
+  come(fast, 20);
+  expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 10, shared: { floor: 10 } });
+  come(slow, 15);
+  expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 15, shared: { floor: 15, heldMs: 1_000, owedMs: 2_000 } });
 });
 
-test("a connection that asked the broker before the cursor moved begins where the cursor is", () => {
-  expect(group.beginPlain("e", 10)).toBe(20);
+test("who came and went is told once, in order, and with numbers that rise from user to user", () => {
+  const tabs = group();
+  const [first, second] = [plain(10), plain(12)];
+  tabs.all.add(first).add(second);
+  const [began] = tabs.enter(first, 0)?.shared?.turns ?? [];
+  expect(began).toMatchObject({ type: "began", at: 10 });
+  tabs.enter(second, 0);
+  come(second, 15);
+  tabs.remove(first);
+  tabs.remove(second);
+  const last = tabs.plainMove("e", {});
+  expect(last?.shared?.turns).toMatchObject([
+    { type: "ended", at: 10 },
+    { type: "ended", at: 15 },
+  ]);
+  expect(last?.shared).not.toHaveProperty("floor");
+  expect(tabs.plainMove("e", {})?.shared).not.toHaveProperty("turns");
+
+  const others = group();
+  const other = plain(1);
+  others.all.add(other);
+  expect(others.enter(other, 0)?.shared?.turns?.[0]?.number).toBeGreaterThan(last?.shared?.number ?? 0);
 });
 
-test("debt and cursor of a life of the mailbox that is over count for nothing in the next", () => {
-  const owed = plain({ state: "live", confirmed: 3, due: 20 });
-  expect(group.beginPlain("new", 0)).toBe(0);
-  const next = plain({ state: "live", confirmed: 2, due: 2 }, "new");
-  group.remove(owed);
-  expect([group.plainMove("e", {})?.delivered, group.plainMove("new", {})?.delivered]).toEqual([undefined, 2]);
-  group.remove(next);
-  expect(group.beginPlain("new", 2)).toBe(2);
+test("nothing is said of a device that the store does not know", () => {
+  const tabs = group();
+  const first = plain(0);
+  tabs.all.add(first);
+  expect(tabs.enter(first, undefined)).toBeUndefined();
+  expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 0, shared: { floor: 0 } });
 });
 
-test("what plain connections passed as missed is told with the cursor that passes it, and once", () => {
-  const tabs = new UserConnections("ana", options);
-  tabs.beginPlain("e", 0);
-  const fast = { plain: true, epoch: "e", state: "live", confirmed: 5, due: 5 } as unknown as Connection;
-  const slow = { plain: true, epoch: "e", state: "live", confirmed: 1, due: 5 } as unknown as Connection;
+test("a life of the mailbox that is over counts for nothing in the next", () => {
+  const tabs = group();
+  const old = plain(3);
+  tabs.all.add(old);
+  tabs.enter(old, 0);
+  const next = plain(2, "new");
+  tabs.all.add(next);
+  tabs.enter(next, 0);
+  tabs.remove(old);
+  expect(tabs.plainMove("e", {})).toBeUndefined();
+  expect(tabs.plainMove("new", {})).toMatchObject({ delivered: 2, shared: { floor: 2 } });
+  expect(tabs.plainMove("new", {})?.shared).not.toHaveProperty("turns");
+});
+
+test("what plain connections passed as missed is named until the cursor that they share has passed it", () => {
+  const tabs = group();
+  const [fast, slow] = [plain(5), plain(1)];
   tabs.all.add(fast).add(slow);
+  tabs.enter(fast, 0);
   const early = { first: 1, last: 1 };
   const late = { first: 3, last: 4 };
-  expect(tabs.plainMove("e", { missed: [early, late] })).toEqual({ delivered: 1, missed: [early] });
-  come(slow, { confirmed: 5 });
-  expect(tabs.plainMove("e", { missed: [late] })).toEqual({ delivered: 5, missed: [late] });
-  expect(tabs.plainMove("e", {})).toEqual({ delivered: 5 });
+  expect(tabs.plainMove("e", { missed: [early, late] })).toMatchObject({ delivered: 1, missed: [early] });
+  come(slow, 5);
+  // A connection at another node may hold the cursor back still.
+  expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 5, missed: [early, late] });
+  const cursor = { device: "plain", at: 0, missed: [], userRead: 0, unshown: false };
+  const [from, to] = [
+    { delivered: 1, read: 0 },
+    { delivered: 2, read: 0 },
+  ];
+  tabs.cursors({ ...cursor, epoch: "e", from, to });
+  expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 5, missed: [late] });
+  tabs.cursors({ ...cursor, epoch: "e", from: to, to: { delivered: 5, read: 0 } });
+  expect(tabs.plainMove("e", {})).not.toHaveProperty("missed");
 });
 
-test("connections that broke together are owed each for itself, also when their user was gone meanwhile", () => {
-  const hub = new Hub(options);
-  const leave = (user: string, confirmed: readonly number[]): void => {
-    const tabs = hub.open(user);
-    tabs.beginPlain("e", 0);
-    const broken = confirmed.map(
-      (at) => ({ plain: true, epoch: "e", state: "live", confirmed: at, due: 9 }) as unknown as Connection,
-    );
-    for (const tab of broken) tabs.all.add(tab);
-    for (const tab of broken) tabs.remove(tab);
-    hub.close(user);
-  };
-  leave("ana", [5, 3]);
-  expect(hub.get("ana")).toBeUndefined();
-  const back = hub.open("ana");
-  expect(back.beginPlain("e", 3)).toBe(3);
-  // The first one back confirms everything. It may have been either, so the second still gets the most that was owed.
-  expect(back.beginPlain("e", 9)).toBe(3);
-  expect(back.beginPlain("e", 9)).toBe(9);
-
-  // Only so many absent users are remembered, and the longest gone is forgotten.
-  leave("bo", [2]);
-  leave("cy", [4]);
-  expect(hub.open("bo").beginPlain("e", 9)).toBe(9);
-  expect(hub.open("cy").beginPlain("e", 9)).toBe(4);
-});
-
-test("what tabs that are closed for good were owed neither holds the cursor nor comes again for ever", () => {
-  const tabs = new UserConnections("ana", options);
-  tabs.beginPlain("e", 0);
-  const broken = [1, 2, 3].map(
-    (confirmed) => ({ plain: true, epoch: "e", state: "live", confirmed, due: 9 }) as unknown as Connection,
-  );
-  for (const tab of broken) tabs.all.add(tab);
-  for (const tab of broken) tabs.remove(tab);
-  // Nobody is there, so nothing passes what is owed, however long it takes.
-  clock.advance(1_000_000);
-  const live = { plain: true, epoch: "e", state: "live", confirmed: tabs.beginPlain("e", 1), due: 9 } as unknown as Connection;
-  expect(live.confirmed).toBe(1);
-  tabs.all.add(live);
-  come(live, { confirmed: 9 });
-  expect(tabs.plainMove("e", {})?.delivered).toBe(1);
-  clock.advance(999);
-  expect(tabs.beginPlain("e", 1)).toBe(1);
-  clock.advance(1);
-  expect(tabs.plainMove("e", {})?.delivered).toBe(9);
-  expect(tabs.beginPlain("e", 9)).toBe(9);
-});
-
-test("after a start the cursor an earlier process left is held: nobody knows how many are to come back to it", () => {
-  const startedAt = clock.now();
-  const tabs = new Hub({ ...options, startedAt, heldUntil: startedAt + 1_000 }).open("ana");
-  const back = { plain: true, epoch: "e", state: "live", confirmed: 0, due: 9 } as unknown as Connection;
-  come(back, { confirmed: tabs.beginPlain("e", 3, startedAt - 1) });
-  tabs.all.add(back);
-  come(back, { confirmed: 9 });
-  expect(tabs.plainMove("e", {})?.delivered).toBe(3);
-  expect(tabs.beginPlain("e", 3, startedAt - 1)).toBe(3);
-  clock.advance(1_000);
-  expect(tabs.plainMove("e", {})?.delivered).toBe(9);
-  expect(tabs.beginPlain("e", 3, startedAt - 1)).toBe(9);
-});
-
-test.each([
-  ["that moved since the start", 1],
-  ["that is new", undefined],
-])("a cursor %s is not held", (_, movedAt) => {
-  const startedAt = clock.now();
-  const tabs = new Hub({ ...options, startedAt, heldUntil: startedAt + 1_000 }).open("ana");
-  expect(tabs.beginPlain("e", 3, movedAt && startedAt + movedAt)).toBe(3);
-  tabs.all.add({ plain: true, epoch: "e", state: "live", confirmed: 9, due: 9 } as unknown as Connection);
-  expect(tabs.plainMove("e", {})?.delivered).toBe(9);
+test("there is more to say while the cursor that plain connections share is behind all of those here, and no longer", () => {
+  const tabs = group();
+  const only = plain(10);
+  tabs.all.add(only);
+  tabs.enter(only, 10);
+  expect(tabs.again()).toBeUndefined();
+  come(only, 20);
+  expect(tabs.again()).toMatchObject({ epoch: "e", move: { delivered: 20, shared: { floor: 20 } } });
+  const [from, to] = [
+    { delivered: 10, read: 0 },
+    { delivered: 20, read: 0 },
+  ];
+  tabs.cursors({ device: "plain", at: 0, missed: [], userRead: 0, unshown: false, epoch: "e", from, to });
+  expect(tabs.again()).toBeUndefined();
+  come(only, 30);
+  tabs.remove(only);
+  expect(tabs.again()).toBeUndefined();
 });

@@ -1,33 +1,17 @@
+import { PLAIN_DEVICE } from "@usercast/protocol";
 import type { Connection } from "./connection.ts";
 import { named, type PassedOver, split, together } from "./passed.ts";
-import type { Clock, Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
-import { plainCursor } from "./resume.ts";
+import type { Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
+import type { SharedMove, SharedTurn } from "./sharing.ts";
 
-/** Debts kept per user; beyond it the one that is owed least is forgotten. As many as a user may have connections by default. */
-const MAX_DEBTS = 64;
-
-/** Above every offset. */
-const NOTHING_OWED = Number.POSITIVE_INFINITY;
-
-/** What a broken plain connection had not confirmed. */
-interface Debt {
-  /** Up to where it had. */
-  readonly confirmed: number;
-  /** When it is given up; nothing while no other plain connection of the user is there, because then nothing passes it. */
-  expiresAt: number | undefined;
-}
-
-/** How a `Hub` remembers debts. */
+/** How a `Hub` works. */
 export interface HubOptions {
-  readonly clock: Clock;
-  /** Milliseconds a debt is kept once another plain connection of the user is there. */
+  /** What this process is called where plain connections of several are told apart. */
+  readonly holder: string;
+  /** Milliseconds the cursor that plain connections share waits for those of a process that says nothing any more. */
+  readonly inheritedMs: number;
+  /** Milliseconds that what a broken plain connection is owed is kept once another one of its user is there. */
   readonly owedMs: number;
-  /** Absent users whose debts are remembered; beyond it those of the longest gone are forgotten. */
-  readonly maxOwedUsers: number;
-  /** When this process began, by the broker's clock: nobody remembers what connections of an earlier one are owed. */
-  readonly startedAt: number;
-  /** Until when, by ours, the cursor that an earlier process left is held for them. */
-  readonly heldUntil: number;
   /** Hears what was told to the nodes of a user who is connected here. */
   readonly onControl: (userId: string, control: Control) => void;
 }
@@ -37,51 +21,48 @@ export class UserConnections implements MailboxListener {
   readonly userId: string;
   readonly all = new Set<Connection>();
   readonly #options: HubOptions;
-  /** The life of the mailbox that debts and cursor are about. */
+  readonly #count: () => number;
+  /** The life of the mailbox that the following is about. */
   #epoch = "";
-  /** What broken plain connections are owed, the most first, until others take it over. */
-  readonly #debts: Debt[] = [];
-  /** What plain connections were not given, above their shared cursor. */
+  /** Plain connections that came and went since the last move. */
+  #turns: SharedTurn[] = [];
+  /** What plain connections were not given, above the cursor they share. */
   #passed: PassedOver = {};
-  /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
+  /** How far all plain connections here had come at once. */
   #reached = 0;
-  /**
-   * Where an earlier process left the cursor. It may have had any number of connections, and whichever comes back first must
-   * not take from the others what it confirms; so it is held there for a while from the start on.
-   */
-  #inherited: number | undefined;
+  /** How far that cursor is known to have come. */
+  #stored = 0;
 
-  constructor(userId: string, options: HubOptions) {
+  /** @param count gives numbers that rise */
+  constructor(userId: string, options: HubOptions, count: () => number) {
     this.userId = userId;
     this.#options = options;
-  }
-
-  /** Whether broken plain connections are owed something still. */
-  get owes(): boolean {
-    return this.#debts.length > 0;
+    this.#count = count;
   }
 
   /**
-   * Where a plain connection begins when the broker's cursor is at `offset`. It may be any of those that broke, so it gets
-   * what any of them is owed, the most there is, and the debt that is crossed off is the least: whoever comes next may be the
-   * one that is owed the most. The others have `owedMs` from now on, so that tabs that are closed for good neither hold the
-   * cursor nor repeat old messages for ever.
+   * A plain connection has its start. What is owed to those that broke, the store knows: it is told who came, where it knows any.
    *
-   * @param movedAt when that cursor last moved; nothing where there is none yet
+   * @param cursor where the store knows the plain device to be; nothing where it does not know it
    */
-  beginPlain(epoch: string, offset: number, movedAt?: number): number {
+  enter({ epoch, confirmed }: Connection, cursor: number | undefined): CursorMove | undefined {
     if (epoch !== this.#epoch) {
-      this.#inherited = movedAt !== undefined && movedAt < this.#options.startedAt ? offset : undefined;
       this.#epoch = epoch;
-      this.#debts.length = 0;
+      this.#turns = [];
       this.#passed = {};
       this.#reached = 0;
+      this.#stored = 0;
     }
-    this.#forgetExpired();
-    const [most] = this.#debts;
-    this.#debts.pop();
-    for (const debt of this.#debts) debt.expiresAt ??= this.#expiry();
-    return Math.min(Math.max(offset, this.#reached), most?.confirmed ?? NOTHING_OWED, this.#inherited ?? NOTHING_OWED);
+    if (cursor === undefined) return undefined;
+    this.#stored = Math.max(this.#stored, cursor);
+    this.#turns.push({ type: "began", number: this.#count(), at: confirmed });
+    return this.plainMove(epoch, {});
+  }
+
+  /** What there is to say of the plain device once more, where others hold its cursor back, as far as is known. */
+  again(): { readonly epoch: string; readonly move: CursorMove } | undefined {
+    const move = this.#stored < (this.#floor() ?? 0) ? this.plainMove(this.#epoch, {}) : undefined;
+    return move && { epoch: this.#epoch, move };
   }
 
   /** The log is gone, and with it every place in it. */
@@ -89,32 +70,35 @@ export class UserConnections implements MailboxListener {
     this.#epoch = "";
   }
 
-  /** Takes a connection out; what was due to a plain one and is not confirmed stays owed. */
+  /** Takes a connection out; what a plain one has not confirmed stays owed. */
   remove(connection: Connection): void {
     this.all.delete(connection);
-    const { plain, epoch, confirmed, due } = connection;
-    if (!plain || epoch !== this.#epoch) return;
-    const [another] = this.#plain();
-    // With the last one gone, the time of those it left behind stands still.
-    if (another === undefined) for (const debt of this.#debts) debt.expiresAt = undefined;
-    if (confirmed >= due) return;
-    this.#debts.push({ confirmed, expiresAt: another === undefined ? undefined : this.#expiry() });
-    this.#debts.sort((a, b) => a.confirmed - b.confirmed);
-    if (this.#debts.length > MAX_DEBTS) this.#debts.pop();
+    const { plain, epoch, confirmed } = connection;
+    if (plain && epoch === this.#epoch) this.#turns.push({ type: "ended", number: this.#count(), at: confirmed });
   }
 
   /**
-   * How far the device that all plain connections share has come in a life of the mailbox, now that one of them has moved; nothing
-   * for a life that is over.
+   * What there is to say of the device that all plain connections share, wherever they are, now that one here has moved; nothing for a
+   * life of the mailbox that is over. Its cursor comes as far as the store knows that nobody is owed what lies before.
    */
   plainMove(epoch: string, move: CursorMove): CursorMove | undefined {
-    if (epoch !== this.#epoch) return undefined;
-    this.#forgetExpired();
-    const cursor = plainCursor(this.#plain(), this.#debts[0]?.confirmed);
-    this.#reached = Math.max(this.#reached, Math.min(cursor, this.#inherited ?? NOTHING_OWED));
-    const [below, above] = split(together(this.#passed, move), this.#reached);
-    this.#passed = above;
-    return { delivered: this.#reached, ...named(below), ...(move.witness && { witness: move.witness }) };
+    if (epoch === "" || epoch !== this.#epoch) return undefined;
+    const floor = this.#floor();
+    this.#reached = Math.max(this.#reached, floor ?? 0);
+    const delivered = floor ?? this.#reached;
+    const passed = together(this.#passed, move);
+    const [below] = split(passed, delivered);
+    // Others may hold the cursor back: then the next move names it again.
+    this.#passed = split(passed, this.#stored)[1];
+    const { holder, owedMs, inheritedMs: heldMs } = this.#options;
+    const turns = this.#turns;
+    this.#turns = [];
+    const shared: SharedMove = {
+      ...{ holder, number: this.#count(), heldMs, owedMs },
+      ...(floor !== undefined && { floor }),
+      ...(turns.length > 0 && { turns }),
+    };
+    return { delivered, shared, ...named(below), ...(move.witness && { witness: move.witness }) };
   }
 
   entry(entry: Entry, epoch: string): void {
@@ -129,7 +113,11 @@ export class UserConnections implements MailboxListener {
     for (const connection of this.all) connection.interrupted();
   }
 
-  cursors({ epoch, from, to }: CursorsMoved): void {
+  cursors({ device, epoch, from, to }: CursorsMoved): void {
+    if (device === PLAIN_DEVICE && epoch === this.#epoch) {
+      this.#stored = Math.max(this.#stored, to.delivered);
+      this.#passed = split(this.#passed, this.#stored)[1];
+    }
     if (to.read > from.read) for (const connection of this.all) connection.readElsewhere(epoch, to.read);
   }
 
@@ -137,30 +125,22 @@ export class UserConnections implements MailboxListener {
     this.#options.onControl(this.userId, control);
   }
 
-  #expiry(): number {
-    return this.#options.clock.now() + this.#options.owedMs;
-  }
-
-  #forgetExpired(): void {
-    const now = this.#options.clock.now();
-    if (now >= this.#options.heldUntil) this.#inherited = undefined;
-    const kept = this.#debts.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
-    if (kept.length < this.#debts.length) this.#debts.splice(0, this.#debts.length, ...kept);
-  }
-
-  *#plain(): Iterable<Connection> {
-    for (const connection of this.all) {
-      if (connection.plain && connection.state !== "joining" && connection.epoch === this.#epoch) yield connection;
+  /** Up to where all plain connections have confirmed; nothing where there are none. */
+  #floor(): number | undefined {
+    let floor: number | undefined;
+    for (const { plain, epoch, confirmed } of this.all) {
+      if (plain && epoch === this.#epoch) floor = Math.min(floor ?? confirmed, confirmed);
     }
+    return floor;
   }
 }
 
 /** Who is connected to this node: user id → connections. */
 export class Hub {
   readonly #users = new Map<string, UserConnections>();
-  /** Users without connections whose broken ones are owed something, the longest gone first. */
-  readonly #owing = new Map<string, UserConnections>();
   readonly #options: HubOptions;
+  #counted = 0;
+  readonly #count = (): number => ++this.#counted;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -175,21 +155,14 @@ export class Hub {
   open(userId: string): UserConnections {
     const known = this.#users.get(userId);
     if (known !== undefined) return known;
-    const opened = this.#owing.get(userId) ?? new UserConnections(userId, this.#options);
-    this.#owing.delete(userId);
+    const opened = new UserConnections(userId, this.#options, this.#count);
     this.#users.set(userId, opened);
     return opened;
   }
 
-  /** A user's last connection is gone. What its plain ones are owed is remembered, as long as there is room. */
+  /** A user's last connection is gone. */
   close(userId: string): void {
-    const group = this.#users.get(userId);
     this.#users.delete(userId);
-    if (group === undefined || !group.owes) return;
-    this.#owing.set(userId, group);
-    if (this.#owing.size <= this.#options.maxOwedUsers) return;
-    const [longestGone] = this.#owing.keys();
-    if (longestGone !== undefined) this.#owing.delete(longestGone);
   }
 
   /** Users with a connection on this node. */

@@ -45,6 +45,7 @@ export type { Answers, Asked, DeviceAnswer, Silence } from "./question.ts";
 export type { OffsetRange } from "./ranges.ts";
 export type { Confirmation, Receipt, ReceiptWait } from "./receipt.ts";
 export type { Outcome } from "./send.ts";
+export type { HeldPlace, SharedMove, SharedPlaces, SharedTurn } from "./sharing.ts";
 export type { ExceptDevice, Target, VolatileTarget } from "./target.ts";
 export type { DeviceTrace, MessageTrace, TraceState } from "./trace.ts";
 export {

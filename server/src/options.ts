@@ -145,20 +145,15 @@ export interface UsercastOptions {
    */
   readonly maxWaitingCursors?: number;
   /**
-   * Absent users of whose broken plain connections it is remembered what they had not confirmed, each for itself; beyond it only
-   * the one of them that comes back first is sure to get it.
-   * @default 10_000
-   */
-  readonly maxOwedUsers?: number;
-  /**
    * Milliseconds that what a broken plain connection had not confirmed is kept for it, once another plain connection of its user
    * is there. Without another one it is kept as long as the mailbox keeps it.
    * @default 600_000 (10 minutes)
    */
   readonly owedMs?: number;
   /**
-   * Milliseconds after the start that plain connections begin at the cursor an earlier process left: any number of that one's
-   * may come back, and the first must not take from the others what it confirms.
+   * Milliseconds that the cursor plain connections share waits for those of a process that says nothing any more, from when others have
+   * confirmed more: any number of its may come back, and the first must not take from the others what it confirms. More than
+   * `pingInterval` and `pingTimeout` of Socket.IO together.
    * @default 60_000 (1 minute)
    */
   readonly inheritedMs?: number;
@@ -232,7 +227,6 @@ const DEFAULTS: Limits = {
   pingIntervalMs: 1_000,
   cursorIntervalMs: 200,
   maxWaitingCursors: 100_000,
-  maxOwedUsers: 10_000,
   owedMs: 600_000,
   inheritedMs: 60_000,
   maxPendingSends: 10_000,

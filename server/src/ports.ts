@@ -1,5 +1,6 @@
 import type { Position, UsercastError } from "@usercast/protocol";
 import type { OffsetRange } from "./ranges.ts";
+import type { SharedMove, SharedPlaces } from "./sharing.ts";
 
 /**
  * The ports of the server: what the delivery core needs from the world, in words with MUST and MUST NOT.
@@ -122,6 +123,8 @@ export interface DeviceCursors extends Cursors {
   readonly seenAt: number;
   /** Whether its id was made up and could not be kept: the first to be forgotten. */
   readonly transient: boolean;
+  /** What its cursor waits for, where connections share the device and any of them may be the one that comes back. */
+  readonly shared?: SharedPlaces;
 }
 
 /**
@@ -150,6 +153,8 @@ export interface CursorMove extends Partial<Cursors> {
   /** Whether what was read may not be told to senders. */
   readonly unshown?: boolean;
   readonly transient?: boolean;
+  /** Where the device is that of several connections. */
+  readonly shared?: SharedMove;
 }
 
 /** One move among many. */
@@ -245,6 +250,11 @@ export interface Broker {
    * Moves a device's cursors forward and the user's furthest with them. MUST ignore what goes backwards, cap what goes
    * past the head, and do nothing when `epoch` is not the mailbox's, or the log speaks against the move's witness. The number of devices per user is bounded: those with a
    * transient id are forgotten first, then the one last seen longest ago; so is who was not seen for long.
+   *
+   * Of a device that is shared MUST NOT move the cursor past any of its places: the floors of others, given up `heldMs` after one was first
+   * in the way of somebody who is further, unless its holder has said something since; and debts, which are kept for `owedMs` while
+   * there is a floor, and without an end while there is none. Both MUST be kept as long as the cursor, and bounded in number: the holder
+   * heard of longest ago is forgotten first, and the debt that is owed least.
    */
   advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void>;
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Entry, Page } from "./ports.ts";
-import { contradicts, holes, plainCursor, type StartState, startOf } from "./resume.ts";
+import { contradicts, holes, type StartState, startOf } from "./resume.ts";
 
 interface Log {
   readonly epoch: string;
@@ -124,16 +124,16 @@ test("holes cover exactly what lies between, each offset once, with the reason i
   );
 });
 
-test("the plain cursor never passes what any plain connection owes, and reaches what all have confirmed", () => {
-  const progress = fc.tuple(fc.nat(20), fc.nat(20)).map(([confirmed, more]) => ({ confirmed, due: confirmed + more }));
+test("who shares a device begins at the lowest place that anybody of them is owed from, and no further than their cursor", () => {
+  const place = fc.record({ at: fc.nat(20) });
+  const floor = place.map(({ at }) => ({ at, holder: "one", number: 1 }));
   fc.assert(
-    fc.property(fc.array(progress), fc.option(fc.nat(20), { nil: undefined }), (connections, broken) => {
-      const cursor = plainCursor(connections, broken);
-      for (const { due, confirmed } of connections) if (due > confirmed) expect(cursor).toBeLessThanOrEqual(confirmed);
-      if (broken !== undefined) expect(cursor).toBeLessThanOrEqual(broken);
-      else if (connections.every(({ due, confirmed }) => due === confirmed)) {
-        expect(cursor).toBe(Math.max(0, ...connections.map(({ confirmed }) => confirmed)));
-      }
+    fc.property(fc.array(floor), fc.array(place), fc.nat(20), (floors, debts, delivered) => {
+      const head = { epoch: "e", offset: 20, at: 1_000 };
+      const user = { delivered: 20, read: 0 };
+      const state = { epoch: "e", head, user, device: { delivered, read: 0, shared: { floors, debts } } };
+      const { offset } = startOf(state);
+      expect([delivered, ...[...floors, ...debts].map(({ at }) => at)].sort((a, b) => a - b)[0]).toBe(offset);
     }),
   );
 });

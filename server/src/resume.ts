@@ -1,13 +1,14 @@
 import type { Missed, Position } from "@usercast/protocol";
-import type { Cursors, DeviceFilter, Entry, MailboxState, Page } from "./ports.ts";
+import type { Cursors, DeviceCursors, DeviceFilter, Entry, MailboxState, Page } from "./ports.ts";
 import { includes, type OffsetRange } from "./ranges.ts";
+import { lowest } from "./sharing.ts";
 
 // Where a connection starts, and what it will not get. Values in, values out.
 
 /** What the start of a connection depends on: where the mailbox stands, and its device, if that is known. */
 export type StartState = Pick<MailboxState, "epoch" | "head"> & {
   readonly user: Cursors;
-  readonly device?: Cursors | undefined;
+  readonly device?: (Cursors & Pick<DeviceCursors, "shared">) | undefined;
 };
 
 /** Where a connection starts. */
@@ -54,7 +55,7 @@ export function stands(claim: Position, epoch: string, page: Page | undefined): 
  * @param firstOffset the first retained offset; asked for only when the claim means nothing any more
  */
 export function startOf(state: StartState, claim?: Position, page?: Page, firstOffset = 1): Start {
-  const byDevice = state.device?.delivered;
+  const byDevice = state.device && placeOf(state.device);
   if (claim === undefined) return { offset: byDevice ?? state.user.delivered };
   if (stands(claim, state.epoch, page)) return { offset: claim.offset };
   const offset = byDevice ?? firstOffset - 1;
@@ -66,6 +67,10 @@ export function startOf(state: StartState, claim?: Position, page?: Page, firstO
   };
 }
 
+/** Where a device begins: at its cursor, or where somebody who shares it is owed more. Any of them may be the one that comes. */
+const placeOf = ({ delivered, shared }: NonNullable<StartState["device"]>): number =>
+  shared === undefined ? delivered : Math.min(delivered, lowest(shared));
+
 /** The hole between two offsets that were given, told by its reasons: what limits removed, then what expired. */
 export function holes(after: number, before: number, trimmed: number): readonly Missed[] {
   if (before <= after + 1) return [];
@@ -74,28 +79,6 @@ export function holes(after: number, before: number, trimmed: number): readonly 
   if (split > after) found.push({ after, before: split + 1, reason: "trimmed" });
   if (split < before - 1) found.push({ after: split, before, reason: "expired" });
   return found;
-}
-
-/** How far a plain connection is to come, and how far heartbeats have confirmed that it has. */
-export interface Progress {
-  readonly due: number;
-  readonly confirmed: number;
-}
-
-/**
- * The cursor that all plain connections of a user share: it never passes what one of them was pushed, or is about to be
- * pushed, and has not confirmed, alive or broken.
- *
- * @param broken the lowest confirmed offset of broken connections whose debt nobody has taken over
- */
-export function plainCursor(connections: Iterable<Progress>, broken: number | undefined): number {
-  let furthest = 0;
-  let owed = broken ?? Number.POSITIVE_INFINITY;
-  for (const { due, confirmed } of connections) {
-    furthest = Math.max(furthest, confirmed);
-    if (confirmed < due) owed = Math.min(owed, confirmed);
-  }
-  return Math.min(furthest, owed);
 }
 
 /** Whether a message or signal is for connections of `device`. */

@@ -1,7 +1,9 @@
 import { isOffset } from "@usercast/protocol";
 import type { CursorMove, Cursors, CursorsMoved, DeviceCursors, UserCursors } from "../ports.ts";
 import { added, bounded, type OffsetRange, without } from "../ranges.ts";
+import { lowest, type SharedPlaces } from "../sharing.ts";
 import type { Retention } from "./retention.ts";
+import { after, differ, remaining } from "./shared.ts";
 
 /** Where everybody begins. */
 const NOWHERE: UserCursors = { delivered: 0, read: 0, missed: [], skipped: [], unshown: [] };
@@ -44,7 +46,8 @@ export class CursorSet {
 
   /** Those that are not forgotten at `now`. */
   devices(now: number, { deviceIdleMs }: DeviceLimits): ReadonlyMap<string, DeviceCursors> {
-    return new Map([...this.#devices].filter(([, { seenAt }]) => seenAt + deviceIdleMs > now));
+    const kept = [...this.#devices].filter(([, { seenAt }]) => seenAt + deviceIdleMs > now);
+    return new Map(kept.map(([name, device]) => [name, presentOf(device, now)]));
   }
 
   /**
@@ -55,12 +58,14 @@ export class CursorSet {
     const { now, head } = place;
     const { delivered, read } = this.#user;
     const from = this.#known(name, now, limits);
-    const to = forward(from ?? NOWHERE, move, head);
+    const shared = move.shared && after(from?.shared, move.shared, { ...place, target: move.delivered ?? 0 });
+    const to = forward(from ?? NOWHERE, shared ? held(move, shared) : move, head);
+    const passed = below(to.delivered, move);
     const delivers = to.delivered > (from?.delivered ?? 0) || from?.deliveredAt === 0;
     const reads = to.read > (from?.read ?? 0);
-    const isNews = delivers || reads || from === undefined;
+    const isNews = delivers || reads || from === undefined || (shared !== undefined && differ(from.shared, shared));
     if (!isNews && now < from.seenAt + limits.deviceIdleMs / SEEN_PER_IDLE_TIME) return undefined;
-    this.#user = this.#userAfter(from, to, move);
+    this.#user = this.#userAfter(from, to, { ...move, ...passed });
     this.#devices.delete(name);
     this.#devices.set(name, {
       ...to,
@@ -68,6 +73,7 @@ export class CursorSet {
       readAt: reads ? now : (from?.readAt ?? 0),
       seenAt: now,
       transient: move.transient ?? from?.transient ?? false,
+      ...sharedBy(shared ?? from?.shared),
     });
     this.#forget(name, now, limits);
     return {
@@ -75,7 +81,7 @@ export class CursorSet {
       at: now,
       from: { delivered: from?.delivered ?? move.began ?? delivered, read: from?.read ?? read },
       to,
-      missed: move.missed ?? [],
+      missed: passed.missed,
       userRead: read,
       unshown: move.unshown === true,
     };
@@ -127,6 +133,22 @@ export class CursorSet {
       this.#devices.delete(name);
     }
   }
+}
+
+/** A device without the places that are given up. */
+const presentOf = (device: DeviceCursors, now: number): DeviceCursors =>
+  device.shared === undefined ? device : { ...device, ...sharedBy(remaining(device.shared, now)) };
+
+const sharedBy = (shared: SharedPlaces | undefined): Pick<DeviceCursors, "shared"> => (shared === undefined ? {} : { shared });
+
+/** A move as far as others that share the device let it come. */
+const held = (move: CursorMove, shared: SharedPlaces): CursorMove =>
+  move.delivered === undefined ? move : { ...move, delivered: Math.min(move.delivered, lowest(shared)) };
+
+/** What a move names as not given, as far as the cursor has come. */
+function below(delivered: number, { missed = [], skipped = [] }: CursorMove): Required<Pick<CursorMove, "missed" | "skipped">> {
+  const above = { first: delivered + 1, last: Number.MAX_SAFE_INTEGER };
+  return { missed: without(missed, above), skipped: without(skipped, above) };
 }
 
 /** `from` moved on, never backwards and never past the head. */

@@ -14,7 +14,7 @@ export function* checkCursors(record: RunRecord, history: History): Iterable<str
       yield `${name} went back from ${before.stood.delivered} to ${stood.delivered}`;
     furthest.set(place, write);
     if (asked > stood.head) yield `${name} was to go to ${asked}, and the head is ${stood.head}`;
-    if (device === "plain") yield* checkOwed(write, record, history);
+    if (device === "plain") yield* checkOwed(write, before?.stood?.delivered ?? 0, record, history);
     else if (!isConfirmed(write, record, history)) yield `${name} was to go to ${asked}, which nobody confirmed`;
   }
   if (record.rested !== undefined) yield* checkResting(record);
@@ -40,19 +40,21 @@ function isConfirmed(write: CursorWrite, { connections, cursors }: RunRecord, hi
 }
 
 /** Never past what a plain connection was pushed and has not received, alive or broken, as long as no later one took that over. */
-function* checkOwed(write: CursorWrite, record: RunRecord, history: History): Iterable<string> {
-  const { user, epoch, asked, step } = write;
-  const { stays, crashes, failures } = record;
+function* checkOwed(write: CursorWrite, before: number, record: RunRecord, history: History): Iterable<string> {
+  const { user, epoch, asked, stood, step } = write;
+  const through = Math.min(asked, stood?.delivered ?? 0);
+  const { stays, failures } = record;
   const same = stays.filter((stay) => stay.user === user && stay.epoch === epoch);
-  const isLossy = crashes.length + failures.length > 0;
+  const isLossy = failures.length > 0;
   for (const stay of same) {
     if (same.some((next) => next.startedAt > stay.endedAt && next.startedAt < step)) continue;
     for (const { n, step: pushedAt } of stay.pushed) {
       if (pushedAt > step || hadReceived(stay, n, step)) continue;
       if (isLossy && same.some((other) => other !== stay && other.endedAt < stay.startedAt && hadReceived(other, n))) continue;
       const message = history.of(user).findLast((one) => one.n === n && one.epoch === epoch && one.step < pushedAt);
-      if (message !== undefined && message.offset <= asked && message.endedAt > step && isFor(message.devices, "plain"))
-        yield `the plain cursor of ${user} was to go to ${asked}, past ${message.offset}, which is owed`;
+      const isPassed = message !== undefined && message.offset > before && message.offset <= through;
+      if (isPassed && message.endedAt > step && isFor(message.devices, "plain"))
+        yield `the plain cursor of ${user} went from ${before} to ${through}, past ${message.offset}, which is owed`;
     }
   }
 }

@@ -64,7 +64,7 @@ function* checkDue(stay: PlainStay, record: RunRecord, history: History): Iterab
   const wasKilled = crashes.some((step) => step >= Math.min(startedAt, pushed[0]?.step ?? startedAt));
   if (wasKilled && !isPlaced) return;
   const isKnown = isPlaced || same.some((other) => other.pushed.length > 0 && other.startedAt < startedAt);
-  const isLossy = crashes.length + failures.length > 0;
+  const isLossy = failures.length > 0;
   for (const message of history.log(user)) {
     const { n, step } = message;
     if (

@@ -63,6 +63,12 @@ export const FAMILIES = {
     promise: "messages for some devices come to those, and leave no holes with the others",
     troubles: ["filter"],
   },
+  moves: {
+    ...QUIET,
+    promise: "who goes from one of several nodes to another, with the SDK or without, loses nothing",
+    nodes: 3,
+    begins: true,
+  },
   nodes: {
     ...QUIET,
     promise: "on several nodes the same holds",

@@ -26,10 +26,18 @@ export interface Weather {
   readonly hintsAreLost: boolean;
 }
 
+/** What a `FlakyBroker` is like. */
+export interface FlakyOptions {
+  readonly weather: Weather;
+  readonly random: Random;
+  readonly scope: Broker["scope"];
+  readonly onFailure: () => void;
+}
+
 /** One node's way to the store: answers take their time, fail, or get lost after what they answer for was done. */
 export class FlakyBroker implements Broker {
   readonly name = "flaky";
-  readonly scope = "process";
+  readonly scope: Broker["scope"];
   readonly idempotencyMs = 86_400_000;
   /** How often it was asked for anything. */
   calls = 0;
@@ -44,7 +52,8 @@ export class FlakyBroker implements Broker {
   readonly #subscriptions = new Set<Unsubscribe>();
   #isDead = false;
 
-  constructor(store: Store, weather: Weather, random: Random, onFailure: () => void) {
+  constructor(store: Store, { weather, random, scope, onFailure }: FlakyOptions) {
+    this.scope = scope;
     this.#store = store;
     this.#weather = weather;
     this.#random = random;

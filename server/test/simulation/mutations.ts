@@ -60,16 +60,37 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "what a broken plain connection is owed is forgotten",
     file: "hub.ts",
-    text: "    this.#debts.push({ confirmed, expiresAt: another === undefined ? undefined : this.#expiry() });\n",
+    text: '    if (plain && epoch === this.#epoch) this.#turns.push({ type: "ended", number: this.#count(), at: confirmed });\n',
     replacement: "",
     family: "breaks",
   },
   {
     fault: "the cursor of plain connections passes what a living one has not confirmed",
-    file: "resume.ts",
-    text: "    if (confirmed < due) owed = Math.min(owed, confirmed);\n",
-    replacement: "",
+    file: "hub.ts",
+    text: "floor = Math.min(floor ?? confirmed, confirmed);",
+    replacement: "floor = Math.max(floor ?? confirmed, confirmed);",
     family: "breaks",
+  },
+  {
+    fault: "the cursor of plain connections passes what one at another node has not confirmed",
+    file: "sharing.ts",
+    text: "  [...floors, ...debts].reduce(",
+    replacement: "  debts.reduce(",
+    family: "moves",
+  },
+  {
+    fault: "a plain connection is pushed to before other nodes know where it begins",
+    file: "delivery.ts",
+    text: '    if (this.#options.broker.scope === "cluster") await this.#cursors.flush(userId);\n',
+    replacement: "",
+    family: "moves",
+  },
+  {
+    fault: "what the plain connections of a node that is killed are owed is given up at once",
+    file: "broker/shared.ts",
+    text: "one.until ?? now + heldMs",
+    replacement: "now",
+    family: "nodes",
   },
   {
     fault: "a client may confirm what it was never sent",
@@ -102,9 +123,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "the position is read before the subscription is there",
     file: "delivery.ts",
-    text: "      const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);\n      if (!mayStay) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n",
+    text: "      const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);\n      if (!mayStay) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);\n",
     replacement:
-      "      if (!(await this.#attach(connection))) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => group.beginPlain(...where) : undefined);\n      await this.#subscribe(group);\n",
+      "      if (!(await this.#attach(connection))) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);\n      await this.#subscribe(group);\n",
     family: "breaks",
   },
   {

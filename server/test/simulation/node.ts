@@ -16,6 +16,8 @@ export interface Run {
   readonly weather: Weather;
   readonly record: RunRecord;
   readonly store: Store;
+  /** Whether there is one node only. */
+  readonly isAlone: boolean;
   /** Text, size and time to live of message `n`. */
   readonly content: (n: number) => Pick<Draft, "text" | "bytes" | "ttlMs">;
   /** The bytes that message `n` was declared to have. */
@@ -43,7 +45,9 @@ export class Node {
     this.run = run;
     const { bounds, record, step } = run;
     this.clock = new MortalClock(run.clock);
-    this.broker = new FlakyBroker(run.store, run.weather, run.random, () => record.failures.push(step()));
+    const { weather, random, isAlone } = run;
+    const onFailure = (): unknown => record.failures.push(step());
+    this.broker = new FlakyBroker(run.store, { weather, random, scope: isAlone ? "process" : "cluster", onFailure });
     const onError = (error: unknown): void => {
       if (!(error instanceof StoreFails || (error as Error).cause instanceof StoreFails)) run.wrong(`an error: ${String(error)}`);
     };
@@ -73,7 +77,6 @@ export class Node {
       }),
       cursorIntervalMs: 200,
       maxWaitingCursors: 100,
-      maxOwedUsers: 100,
       owedMs: 10 ** 12,
       inheritedMs: 60_000,
       onControl: () => {},

@@ -71,19 +71,19 @@ export class World implements Run {
       new Page(this, { user: ANA, device: "laptop" }, new Map()),
       new Page(this, { user: OTHER, device: "phone" }, new Map()),
     ];
-    // Debts of plain connections are kept in a node's memory, so they are at home on one.
-    this.#plain =
-      settings.nodes > 1
-        ? []
-        : [
-            new PlainClient("one", { "/": ANA }),
-            new PlainClient("two", { "/": ANA }),
-            new PlainClient("both", { "/": ANA, "/chat": OTHER }),
-            new PlainClient("old", { "/": OTHER }, 3),
-          ];
+    this.#plain = [
+      new PlainClient("one", { "/": ANA }),
+      new PlainClient("two", { "/": ANA }),
+      new PlainClient("both", { "/": ANA, "/chat": OTHER }),
+      new PlainClient("old", { "/": OTHER }, 3),
+    ];
   }
 
   readonly step = (): number => ++this.#steps;
+  get isAlone(): boolean {
+    return this.#settings.nodes === 1;
+  }
+
   readonly wrong = (what: string): void => void this.record.wrongs.push(what);
   readonly bytesOf = (n: number): number => this.#contents.get(n)?.bytes ?? 0;
 
@@ -101,7 +101,7 @@ export class World implements Run {
 
   async act({ deed, who, much, turns }: Deed): Promise<void> {
     const page = this.#pages[who % this.#pages.length];
-    const plain = this.#plain[who % (this.#plain.length || 1)];
+    const plain = this.#plain[who % this.#plain.length];
     const isPlain = plain !== undefined && who % 2 === 1;
     const visit = isPlain ? plain.visit : page?.socket.visit;
     const user = who % 4 === 0 ? OTHER : ANA;
@@ -195,10 +195,8 @@ export class World implements Run {
     if (this.weather.hintsAreLost) this.#interrupt();
     await this.#rest(REST_SECONDS);
     // What a plain connection lost goes to the next one, so each user gets one that comes after all others.
-    if (this.#plain.length > 0) {
-      for (const user of USERS) this.#plain.push(new PlainClient(`last of ${user}`, { "/": user }));
-      await this.#rest(REST_SECONDS);
-    }
+    for (const user of USERS) this.#plain.push(new PlainClient(`last of ${user}`, { "/": user }));
+    await this.#rest(REST_SECONDS);
     this.weather.isCalm = true;
     this.record.rested = { step: this.step(), time: this.clock.now() };
     for (const { life, isOnline } of this.#pages) {

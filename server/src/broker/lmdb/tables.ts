@@ -2,6 +2,7 @@ import { UsercastError } from "@usercast/protocol";
 import { type Key, open, type RootDatabase } from "lmdb";
 import type { DeviceCursors, DeviceFilter, Entry, ReceiptGrant } from "../../ports.ts";
 import type { OffsetRange } from "../../ranges.ts";
+import type { SharedPlaces } from "../../sharing.ts";
 import { CursorSet } from "../cursors.ts";
 import { orFail } from "./folder.ts";
 import { type Codec, Table } from "./table.ts";
@@ -61,6 +62,7 @@ type DeviceRow = readonly [
   readAt: number,
   seenAt: number,
   transient: boolean,
+  shared?: SharedPlaces,
 ];
 type RangeRow = readonly [first: number, last: number];
 type CursorsRow = readonly [
@@ -114,16 +116,17 @@ const cursors: Codec<string, CursorSet, CursorsRow> = {
     rangeRows(skipped),
     rangeRows(unshown),
     Array.from(all, ([name, device]): DeviceRow => {
-      const { delivered, read, deliveredAt, readAt, seenAt, transient } = device;
-      return [name, delivered, read, deliveredAt, readAt, seenAt, transient];
+      const { delivered, read, deliveredAt, readAt, seenAt, transient, shared } = device;
+      const row = [name, delivered, read, deliveredAt, readAt, seenAt, transient] as const;
+      return shared === undefined ? row : [...row, shared];
     }),
   ],
   decode: ([delivered, read, missed, skipped, unshown, devices]) =>
     new CursorSet(
       { delivered, read, missed: rangesOf(missed), skipped: rangesOf(skipped), unshown: rangesOf(unshown) },
-      devices.map(([name, delivered, read, deliveredAt, readAt, seenAt, transient]): [string, DeviceCursors] => [
+      devices.map(([name, delivered, read, deliveredAt, readAt, seenAt, transient, shared]): [string, DeviceCursors] => [
         name,
-        { delivered, read, deliveredAt, readAt, seenAt, transient },
+        { delivered, read, deliveredAt, readAt, seenAt, transient, ...(shared && { shared }) },
       ]),
     ),
 };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Broker } from "../../ports.ts";
+import { lowest, type SharedMove, type SharedTurn } from "../../sharing.ts";
 import { accept, draft, type Suite } from "./harness.ts";
 
 /** A mailbox of five messages; resolves to its epoch. */
@@ -17,6 +18,25 @@ async function cursorsOf(broker: Broker, device: string) {
     user: { delivered: user.delivered, read: user.read },
   };
 }
+
+/** Where a connection begins that shares the device `plain`, as the state says. */
+async function sharedPlace(broker: Broker): Promise<number | undefined> {
+  const plain = (await broker.position("ana")).devices.get("plain");
+  return plain && Math.min(plain.delivered, lowest(plain.shared ?? { floors: [], debts: [] }));
+}
+
+/** What nodes say of their connections that share the device `plain`. */
+function sharing(broker: Broker, epoch: string, times: { readonly heldMs?: number; readonly owedMs?: number } = {}) {
+  let number = 0;
+  return async (holder: string, delivered: number, said: { readonly floor?: number; readonly turns?: readonly SharedTurn[] }) => {
+    const shared: SharedMove = { holder, number: ++number, heldMs: 60_000, owedMs: 60_000, ...times, ...said };
+    await broker.advance("ana", "plain", epoch, { delivered, shared });
+    return (await cursorsOf(broker, "plain")).device?.delivered;
+  };
+}
+
+const ended = (number: number, at: number): SharedTurn => ({ type: "ended", number, at });
+const began = (number: number, at: number): SharedTurn => ({ type: "began", number, at });
 
 /** How far devices and users have come. */
 export function cursorTests({ test, elapse }: Suite): void {
@@ -206,6 +226,77 @@ export function cursorTests({ test, elapse }: Suite): void {
     await broker.advance("ana", "laptop", epoch, { read: 5 });
     const { user } = await broker.position("ana");
     assert.deepEqual([user.read, user.unshown], [5, [{ first: 2, last: 3 }]]);
+  });
+
+  test("does not move a shared cursor past what connections at another node have not confirmed", async (broker) => {
+    const epoch = await fill(broker);
+    const say = sharing(broker, epoch);
+    assert.equal(await say("one", 0, { floor: 0 }), 0);
+    assert.equal(await say("two", 5, { floor: 5 }), 0);
+    assert.equal(await sharedPlace(broker), 0);
+    assert.equal((await broker.position("ana")).user.delivered, 0);
+    assert.equal(await say("one", 3, { floor: 3 }), 3);
+    // What one node says late changes nothing.
+    const late = { holder: "one", number: 1, floor: 0, heldMs: 60_000, owedMs: 60_000 };
+    await broker.advance("ana", "plain", epoch, { delivered: 0, shared: late });
+    assert.equal(await sharedPlace(broker), 3);
+    assert.equal(await say("one", 3, {}), 3);
+    assert.equal(await say("two", 5, { floor: 5 }), 5);
+  });
+
+  test("keeps for each connection that ended what it is owed, until one begins there, at whichever node", async (broker) => {
+    const epoch = await fill(broker);
+    const say = sharing(broker, epoch);
+    await say("one", 1, { floor: 1 });
+    await say("one", 1, { turns: [ended(2, 1), ended(3, 2), ended(4, 5)] });
+    assert.equal(await say("two", 5, { floor: 5 }), 1);
+    assert.equal(await sharedPlace(broker), 1);
+    assert.equal(await say("two", 5, { floor: 5, turns: [began(5, 1)] }), 1);
+    assert.equal(await sharedPlace(broker), 1);
+    assert.equal(await say("two", 5, { floor: 5, turns: [began(6, 1)] }), 5);
+    assert.equal(await sharedPlace(broker), 5);
+  });
+
+  test("gives up what a shared cursor waits for in time: a node that is silent, and debts while others are there", async (broker) => {
+    const epoch = await fill(broker);
+    const say = sharing(broker, epoch, { heldMs: 300, owedMs: 300 });
+    await say("silent", 1, { floor: 1 });
+    await elapse(400);
+    assert.equal(await say("two", 3, { floor: 3 }), 1);
+    await elapse(400);
+    assert.equal(await say("two", 4, { floor: 4 }), 4);
+    await say("two", 4, { turns: [ended(4, 4)] });
+    await elapse(400);
+    assert.equal(await sharedPlace(broker), 4);
+    assert.equal(await say("three", 5, { floor: 5 }), 4);
+    await elapse(400);
+    assert.equal(await say("three", 5, { floor: 5 }), 5);
+  });
+
+  test("names nothing as missed that a shared cursor has not come to", async (broker) => {
+    const epoch = await fill(broker);
+    const say = sharing(broker, epoch);
+    await say("one", 0, { floor: 0 });
+    await say("two", 0, { floor: 0 });
+    const shared = { holder: "one", number: 10, floor: 5, heldMs: 60_000, owedMs: 60_000 };
+    const missed = [{ first: 1, last: 4 }];
+    await broker.advance("ana", "plain", epoch, { delivered: 5, missed, shared });
+    assert.deepEqual((await broker.position("ana")).user.missed, []);
+    await broker.advance("ana", "plain", epoch, { delivered: 2, missed, shared: { ...shared, holder: "two", floor: 2 } });
+    const { user } = await broker.position("ana");
+    assert.deepEqual([user.delivered, user.missed], [2, [{ first: 1, last: 2 }]]);
+  });
+
+  test("counts nothing as given that a shared cursor has not come to", async (broker) => {
+    const epoch = await fill(broker);
+    await broker.advance("ana", "laptop", epoch, { delivered: 0 });
+    await broker.advance("ana", "laptop", epoch, { delivered: 5, missed: [{ first: 3, last: 3 }] });
+    const say = sharing(broker, epoch);
+    await say("one", 0, { floor: 0 });
+    await say("two", 1, { floor: 1 });
+    const shared = { holder: "one", number: 10, floor: 5, heldMs: 60_000, owedMs: 60_000 };
+    await broker.advance("ana", "plain", epoch, { delivered: 5, missed: [{ first: 5, last: 5 }], shared });
+    assert.deepEqual((await broker.position("ana")).user.missed, [{ first: 3, last: 3 }]);
   });
 
   test("bounds what it keeps of them", async (broker) => {
