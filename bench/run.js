@@ -13,7 +13,7 @@ import * as route from "./families/route.js";
 import * as sending from "./families/sending.js";
 import { ratiosOf } from "./keys.js";
 import { machine, versions } from "./machine.js";
-import { byFamily, reportOf, withFigures } from "./report.js";
+import { byFamily, jsonOf, reportOf, withFigures } from "./report.js";
 
 const MODULES = [sending, route, http, catchUp, idle, publish, nodes, crowd];
 const FAMILIES = Object.assign({}, ...MODULES.map((module) => module.FAMILIES));
@@ -27,7 +27,7 @@ if (wanted.help) {
 
 const result = wanted.from === undefined ? await measure() : JSON.parse(readFileSync(wanted.from, "utf8"));
 console.log(reportOf(result));
-if (wanted.json !== undefined) writeFileSync(wanted.json, `${JSON.stringify(result, undefined, 2)}\n`);
+if (wanted.json !== undefined) writeFileSync(wanted.json, jsonOf(result));
 if (wanted.charts !== undefined) draw(wanted.charts);
 if (wanted.readme) writeFileSync(README, withFigures(readFileSync(README, "utf8"), result.ratios));
 

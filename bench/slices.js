@@ -47,9 +47,10 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   const { sent, began } = await drive();
   const count = sent * perUser;
   const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
-  const busy = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const busy = await server.ask({ do: "cpu" });
   if (row.wire === "sdk" && row.isDurable) await delay(SETTLE_MS);
-  const after = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const after = await server.ask({ do: "cpu" });
+  const ofServer = busy.cpuSeconds + after.cpuSeconds;
   const ofRedis = redis === undefined ? 0 : (await redis.cpuSeconds()) - redisBefore;
   const { received, outOfOrder, latenciesMicros } = await receivers.ask({ do: "counts" });
   if (received !== count || outOfOrder > 0) {
@@ -57,11 +58,12 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   }
   const seconds = (lastMicros - began) / 1e6;
   return {
-    perCpuSecond: count / (busy + after + ofRedis),
-    serversMicros: ((busy + after) / count) * 1e6,
+    perCpuSecond: count / (ofServer + ofRedis),
+    serversMicros: (ofServer / count) * 1e6,
     redisMicros: (ofRedis / count) * 1e6,
     perSecond: count / seconds,
-    server: (busy + ofRedis) / seconds,
+    server: (busy.cpuSeconds + ofRedis) / seconds,
+    inSystem: (busy.systemSeconds + after.systemSeconds) / ofServer,
     receivers: utilisation,
     latenciesMicros,
   };
@@ -100,5 +102,6 @@ export const casesOf = (family, samples) =>
     ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
     messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
     serverUtilisation: median(slices.map(({ server }) => server)),
+    systemShare: median(slices.map(({ inSystem }) => inSystem)),
     clientUtilisation: median(slices.map(({ receivers }) => receivers)),
   }));

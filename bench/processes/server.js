@@ -61,11 +61,11 @@ const STEPS = {
 
 let loopDelay;
 let mark;
-/** Seconds of CPU since the last call. */
-function cpuSeconds() {
+/** Seconds of CPU since the last call, and how many of them in the system. */
+function cpu() {
   const { user, system } = process.cpuUsage(mark);
   mark = process.cpuUsage();
-  return (user + system) / 1e6;
+  return { cpuSeconds: (user + system) / 1e6, systemSeconds: system / 1e6 };
 }
 
 /** Memory of the process's own, in bytes; where the system does not tell, all that is resident. */
@@ -126,7 +126,7 @@ answerWith({
     refused = 0;
     return told;
   },
-  cpu: () => ({ cpuSeconds: cpuSeconds() }),
+  cpu,
   /** So many senders, each of whom sends again when its message was accepted. */
   async senders({ senders, ms }) {
     const began = nowMicros();
