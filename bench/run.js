@@ -36,7 +36,13 @@ async function measure() {
   const began = Date.now();
   const seconds = () => Math.round((Date.now() - began) / 1_000);
   const { repeats, sliceMs, warmUps } = wanted;
-  const settings = { repeats, sliceMs, warmUps, tell: (text) => console.error(`${String(seconds()).padStart(4)} s  ${text}`) };
+  const settings = {
+    repeats,
+    sliceMs,
+    warmUps,
+    profiles: profiles(),
+    tell: (text) => console.error(`${String(seconds()).padStart(4)} s  ${text}`),
+  };
   const cases = [];
   for (const module of MODULES) {
     const families = Object.fromEntries(Object.entries(wanted.families).filter(([name]) => name in module.FAMILIES));
@@ -46,6 +52,17 @@ async function measure() {
   }
   const about = { date: new Date(began).toISOString(), machine: machine(), versions: versions() };
   return { ...about, repeats, sliceMs, seconds: seconds(), cases, ratios: ratiosOf(cases) };
+}
+
+/** Where profiles are kept, and who is told whose the time was; nothing where they are not wanted. */
+function profiles() {
+  if (wanted.profile === undefined) return undefined;
+  mkdirSync(wanted.profile, { recursive: true });
+  const tell = (what, shares) => {
+    const told = Object.entries(shares).map(([owner, share]) => `${owner} ${(share * 100).toFixed(1)} %`);
+    console.log(`${what}: ${told.join(", ")}`);
+  };
+  return { folder: wanted.profile, tell };
 }
 
 function draw(folder) {

@@ -90,14 +90,14 @@ async function latency(opened, settings, names) {
   const seed = opened.find(({ row }) => row.name === "seed");
   let half;
   if (names.some((name) => name.endsWith("-half"))) {
-    const saturated = await alternate([seed], { ...settings, repeats: 5 }, load("one"));
+    const saturated = await alternate([seed], { ...settings, repeats: 5, profiles: undefined }, load("one"));
     half = median(saturated.get(seed).map(({ perSecond }) => perSecond)) / 2;
   }
   const cases = [];
   for (const [rateName, rate] of Object.entries(RATES)) {
     const timed = opened.filter(({ row }) => names.includes(`${row.name}-${rateName}`));
     const perSecond = Math.round(rate ?? half);
-    const samples = await alternate(timed, { ...settings, warmUps: 1 }, (one, ms) =>
+    const samples = await alternate(timed, { ...settings, family: `latency-${rateName}`, warmUps: 1 }, (one, ms) =>
       timedSlice(one, ms * LATENCY_FACTOR, perSecond),
     );
     for (const [{ row }, slices] of samples) {
@@ -134,7 +134,7 @@ async function onServers(families, settings, crowd) {
       settings.tell(FAMILIES[family].title);
       const chosen = opened.filter(({ row }) => rows.includes(row.name));
       if (family === "latency") cases.push(...(await latency(opened, settings, rows)));
-      else cases.push(...casesOf(family, await alternate(chosen, settings, load(STEPS[family] ?? family))));
+      else cases.push(...casesOf(family, await alternate(chosen, { ...settings, family }, load(STEPS[family] ?? family))));
     }
     return cases;
   } finally {

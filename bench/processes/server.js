@@ -1,13 +1,15 @@
 // A server of one kind. The load is a loop in it without timers, which lets the sockets have their turn after every step: it
 // does what its parent asks and tells what that cost.
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { Session } from "node:inspector/promises";
 import { createServer as createTriggers } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
 import { message, nowMicros, TRIGGER_BYTES } from "../payload.js";
+import { sharesOf } from "../profile.js";
 import { quantile } from "../stats.js";
 import { KINDS } from "./kinds.js";
 
@@ -58,6 +60,9 @@ const STEPS = {
     return ids.length;
   },
 };
+
+const PROFILED_EVERY_MICROS = 200;
+const session = new Session();
 
 let loopDelay;
 let mark;
@@ -156,6 +161,19 @@ answerWith({
       await turn();
     }
     return { mostAnonBytes };
+  },
+  async profileFrom() {
+    session.connect();
+    await session.post("Profiler.enable");
+    await session.post("Profiler.setSamplingInterval", { interval: PROFILED_EVERY_MICROS });
+    await session.post("Profiler.start");
+  },
+  /** Keeps the profile in a file, and tells whose the time was. */
+  async profileUntil({ file }) {
+    const { profile } = await session.post("Profiler.stop");
+    session.disconnect();
+    writeFileSync(file, JSON.stringify(profile));
+    return { shares: sharesOf(profile) };
   },
   delayFrom() {
     loopDelay = monitorEventLoopDelay({ resolution: 1 });
