@@ -1,7 +1,7 @@
 // What a connection costs that is made and does nothing: memory while it is there, CPU when it comes.
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "../children.js";
-import { startServer, userNames } from "../slices.js";
+import { isOurs, startServer, userNames } from "../slices.js";
 import { median, spread } from "../stats.js";
 
 const CONNECTIONS = 10_000;
@@ -63,7 +63,7 @@ export async function run({ idle = [], connect = [] }, settings) {
     for (const [name, row] of chosen) samples.get(name).push(await once(row));
   }
   const of = (name, part) => samples.get(name).map((one) => one[part]);
-  const about = (name) => ({ row: name, title: ROWS[name].title, client: ROWS[name].wire });
+  const about = (name) => ({ row: name, title: ROWS[name].title, client: ROWS[name].wire, isOurs: isOurs(ROWS[name]) });
   return [
     ...idle.map((name) => ({
       family: "idle",

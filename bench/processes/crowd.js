@@ -20,6 +20,8 @@ let clients = [];
 let users = [];
 /** Epochs of mailboxes, by user, as the first connections were told them. */
 const epochs = new Map();
+/** What broken connections were told to be recovered by, by user. */
+const sessions = new Map();
 let received = 0;
 let answers = 0;
 let latenciesMicros;
@@ -180,7 +182,16 @@ answerWith({
   async catchUp({ port, wire, names, round }) {
     const began = nowMicros();
     const place = (user) => (epochs.has(user) ? { epoch: epochs.get(user), offset: 0, at: 0 } : undefined);
-    clients = await openAll(names.map((user) => ({ port, wire, user, device: round, position: place(user), onMessage })));
+    const optionsOf = (user) => ({
+      port,
+      wire,
+      user,
+      device: round,
+      position: place(user),
+      session: sessions.get(user),
+      onMessage,
+    });
+    clients = await openAll(names.map(optionsOf));
     return { began };
   },
   stall() {
@@ -198,7 +209,11 @@ answerWith({
     return { read: some.length, incomplete };
   },
   async leave() {
-    for (const { user, epoch } of clients) if (epoch !== undefined) epochs.set(user, epoch);
+    for (const { user, epoch, session } of clients) {
+      if (epoch !== undefined) epochs.set(user, epoch);
+      // The first one: from there on everything is to come again.
+      if (session.offset !== undefined && !sessions.has(user)) sessions.set(user, session);
+    }
     await Promise.all(clients.map((client) => client.close()));
     clients = [];
   },
