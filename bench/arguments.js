@@ -3,13 +3,14 @@ import { parseArgs } from "node:util";
 import { KEYS, rowsAgainst } from "./keys.js";
 
 export const USAGE = `npm run bench [-- options]
-  --only KEY      one figure or one family of cases, or several with commas between them
-  --json FILE     writes everything that was measured
-  --charts FOLDER draws a chart of each family
-  --readme        puts the figures into the table of bench/README.md
-  --from FILE     measures nothing, and takes what a run has written with --json
-  --repeats N     how often each row is measured: 5 by default, 9 where a figure is asked for with --only
-  --slice-ms N    how long it is at work each time: 300 by default`;
+  --only KEY       one figure or one family of cases, or several with commas between them
+  --json FILE      writes everything that was measured
+  --charts FOLDER  draws a chart of each family
+  --profile FOLDER runs each server once more under V8's profiler, says whose the time was, and keeps the profiles
+  --readme         puts the figures into the table of bench/README.md
+  --from FILE      measures nothing, and takes what a run has written with --json
+  --repeats N      how often each row is measured: 5 by default, 9 where a figure is asked for with --only
+  --slice-ms N     how long it is at work each time: 300 by default`;
 
 /** @typedef {{ readonly rows: readonly string[], readonly isExtra?: boolean }} Family a family of cases; an extra one is measured only where it is asked for */
 
@@ -25,6 +26,7 @@ export function parseArguments(words, all) {
       only: { type: "string" },
       json: { type: "string" },
       charts: { type: "string" },
+      profile: { type: "string" },
       readme: { type: "boolean", default: false },
       from: { type: "string" },
       repeats: { type: "string" },
@@ -37,8 +39,8 @@ export function parseArguments(words, all) {
   const repeats = wholeNumber("--repeats", values.repeats ?? (isKeys ? "9" : "5"));
   const warmUps = isKeys ? 2 : 1;
   const sliceMs = wholeNumber("--slice-ms", values["slice-ms"]);
-  const { json, charts, readme, from, help } = values;
-  return { families: chosen(only, all), repeats, warmUps, sliceMs, json, charts, readme, from, help };
+  const { json, charts, profile, readme, from, help } = values;
+  return { families: chosen(only, all), repeats, warmUps, sliceMs, json, charts, profile, readme, from, help };
 }
 
 /**

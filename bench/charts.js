@@ -25,7 +25,7 @@ const STYLE = `
     }`;
 
 /** @param {string} text */
-const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 /**
  * @typedef {object} Bar
@@ -59,9 +59,9 @@ export function chartOf(cases, { title, unit }) {
     ].join("\n");
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
-    `  <style>${STYLE}\n  </style>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escaped(title)}">`,
     `  <title>${escaped(title)}</title>`,
+    `  <style>${STYLE}\n  </style>`,
     `  <text class="title" x="8" y="20">${escaped(title)}</text>`,
     `  <text class="unit" x="${WIDTH - 8}" y="20" text-anchor="end">${escaped(unit)}</text>`,
     ...bars,

@@ -14,7 +14,7 @@ export function machine() {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
     storesOn: FILE_SYSTEMS[statfsSync(tmpdir()).type] ?? "unknown",
-    pinned: isPinned,
+    pinned: isPinned(),
   };
 }
 

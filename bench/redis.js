@@ -34,6 +34,8 @@ export async function startRedis() {
   const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
   const [command, ...words] = [...pinned("server"), "redis-server", ...settings.map(String)];
   const child = spawn(command, words, { stdio: "ignore" });
+  const stopped = () => child.kill("SIGKILL");
+  process.once("exit", stopped);
   const client = new Redis(port, "127.0.0.1", { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on("error", () => {});
   await client.ping();
@@ -62,7 +64,8 @@ export async function startRedis() {
     },
     async stop() {
       client.disconnect();
-      child.kill("SIGKILL");
+      process.off("exit", stopped);
+      stopped();
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
       rmSync(folder, { recursive: true, force: true });
     },

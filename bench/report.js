@@ -30,6 +30,7 @@ import { figure, percent, tableOf } from "./table.js";
 const COLUMNS = [
   ["messagesPerSecond", "a second", figure],
   ["serverUtilisation", "server busy", percent],
+  ["systemShare", "in system", percent],
   ["clientUtilisation", "clients busy", percent],
   ["p50Micros", "p50 µs", figure],
   ["p99Micros", "p99 µs", figure],
@@ -96,6 +97,20 @@ export function reportOf({ machine, versions, cases, ratios }) {
   const tables = [...byFamily(cases).values()].map((some) => tableOf(rowsOf(some)));
   const keys = Object.keys(ratios).length === 0 ? [] : [tableOf(ratioRows(ratios))];
   return [where, ...tables, ...keys].join("\n\n");
+}
+
+/** More digits than that are noise. */
+const DIGITS = 5;
+
+/**
+ * Everything, to be kept: numbers as far as they mean something, and those of a list on one line.
+ * @param {Result} result
+ */
+export function jsonOf(result) {
+  const rounded = (/** @type {string} */ _, /** @type {unknown} */ value) =>
+    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value;
+  const json = JSON.stringify(result, rounded, 2);
+  return `${json.replace(/\[[\d\s.,e+-]+\]/g, (list) => list.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]"))}\n`;
 }
 
 const [TABLE_BEGINS, TABLE_ENDS] = ["<!-- figures -->", "<!-- /figures -->"];

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { KEYS } from "./keys.js";
-import { reportOf, withFigures } from "./report.js";
+import { jsonOf, reportOf, withFigures } from "./report.js";
 
 const machine = { cores: 2, cpu: "a processor" };
 const versions = { node: "v20", "socket.io": "4", ws: "8" };
@@ -25,4 +25,16 @@ it("a page gets a line for each key, and keeps what is around them", () => {
   expect(page).toContain("| ≤ 1.15 | ≤ 1.05 | 1.04, goal |");
   expect(page).toContain("| 1.9 | 2.5 | – |");
   expect(withFigures(page, { "idle-memory/socket.io": 1.04 })).toBe(page);
+});
+
+it("what is kept has no more digits than mean something, and lists of numbers on one line", () => {
+  const samples = [123_456.789, 0.000012345678, 10_000, -3];
+  const json = jsonOf({
+    machine,
+    versions,
+    cases: cases.map((one) => ({ ...one, samples })),
+    ratios: { "volatile/seed": 1.23456789 },
+  });
+  expect(json).toContain('"samples": [123460, 0.000012346, 10000, -3]');
+  expect(JSON.parse(json).ratios).toEqual({ "volatile/seed": 1.2346 });
 });

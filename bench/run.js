@@ -13,7 +13,7 @@ import * as route from "./families/route.js";
 import * as sending from "./families/sending.js";
 import { ratiosOf } from "./keys.js";
 import { machine, versions } from "./machine.js";
-import { byFamily, reportOf, withFigures } from "./report.js";
+import { byFamily, jsonOf, reportOf, withFigures } from "./report.js";
 
 const MODULES = [sending, route, http, catchUp, idle, publish, nodes, crowd];
 const FAMILIES = Object.assign({}, ...MODULES.map((module) => module.FAMILIES));
@@ -27,7 +27,7 @@ if (wanted.help) {
 
 const result = wanted.from === undefined ? await measure() : JSON.parse(readFileSync(wanted.from, "utf8"));
 console.log(reportOf(result));
-if (wanted.json !== undefined) writeFileSync(wanted.json, `${JSON.stringify(result, undefined, 2)}\n`);
+if (wanted.json !== undefined) writeFileSync(wanted.json, jsonOf(result));
 if (wanted.charts !== undefined) draw(wanted.charts);
 if (wanted.readme) writeFileSync(README, withFigures(readFileSync(README, "utf8"), result.ratios));
 
@@ -36,7 +36,13 @@ async function measure() {
   const began = Date.now();
   const seconds = () => Math.round((Date.now() - began) / 1_000);
   const { repeats, sliceMs, warmUps } = wanted;
-  const settings = { repeats, sliceMs, warmUps, tell: (text) => console.error(`${String(seconds()).padStart(4)} s  ${text}`) };
+  const settings = {
+    repeats,
+    sliceMs,
+    warmUps,
+    profiles: profiles(),
+    tell: (text) => console.error(`${String(seconds()).padStart(4)} s  ${text}`),
+  };
   const cases = [];
   for (const module of MODULES) {
     const families = Object.fromEntries(Object.entries(wanted.families).filter(([name]) => name in module.FAMILIES));
@@ -46,6 +52,17 @@ async function measure() {
   }
   const about = { date: new Date(began).toISOString(), machine: machine(), versions: versions() };
   return { ...about, repeats, sliceMs, seconds: seconds(), cases, ratios: ratiosOf(cases) };
+}
+
+/** Where profiles are kept, and who is told whose the time was; nothing where they are not wanted. */
+function profiles() {
+  if (wanted.profile === undefined) return undefined;
+  mkdirSync(wanted.profile, { recursive: true });
+  const tell = (what, shares) => {
+    const told = Object.entries(shares).map(([owner, share]) => `${owner} ${(share * 100).toFixed(1)} %`);
+    console.log(`${what}: ${told.join(", ")}`);
+  };
+  return { folder: wanted.profile, tell };
 }
 
 function draw(folder) {

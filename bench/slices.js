@@ -1,4 +1,5 @@
 // A server with its receivers, and what a slice of load on it comes to.
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "./children.js";
 import { startRedis } from "./redis.js";
@@ -47,9 +48,10 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   const { sent, began } = await drive();
   const count = sent * perUser;
   const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
-  const busy = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const busy = await server.ask({ do: "cpu" });
   if (row.wire === "sdk" && row.isDurable) await delay(SETTLE_MS);
-  const after = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const after = await server.ask({ do: "cpu" });
+  const ofServer = busy.cpuSeconds + after.cpuSeconds;
   const ofRedis = redis === undefined ? 0 : (await redis.cpuSeconds()) - redisBefore;
   const { received, outOfOrder, latenciesMicros } = await receivers.ask({ do: "counts" });
   if (received !== count || outOfOrder > 0) {
@@ -57,11 +59,12 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   }
   const seconds = (lastMicros - began) / 1e6;
   return {
-    perCpuSecond: count / (busy + after + ofRedis),
-    serversMicros: ((busy + after) / count) * 1e6,
+    perCpuSecond: count / (ofServer + ofRedis),
+    serversMicros: (ofServer / count) * 1e6,
     redisMicros: (ofRedis / count) * 1e6,
     perSecond: count / seconds,
-    server: (busy + ofRedis) / seconds,
+    server: (busy.cpuSeconds + ofRedis) / seconds,
+    inSystem: (busy.systemSeconds + after.systemSeconds) / ofServer,
     receivers: utilisation,
     latenciesMicros,
   };
@@ -69,18 +72,28 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
 
 /** How much longer those slices are that come first and do not count, until everything is compiled. */
 const WARM_UP_FACTOR = 3;
+/** How much longer the one is that is profiled. */
+const PROFILE_FACTOR = 5;
 
 /**
  * Has each do its slice in turn, again and again, so that a machine whose speed drifts is unfair to none.
  * @param measure does the slice of one, of so many milliseconds; also given the number of the round, which is negative where it does not count
  */
-export async function alternate(opened, { repeats, warmUps, sliceMs }, measure) {
+export async function alternate(opened, { family, repeats, warmUps, sliceMs, profiles }, measure) {
   const samples = new Map(opened.map((one) => [one, []]));
   for (let round = -warmUps; round < repeats; round += 1) {
     for (const one of opened) {
       const measured = await measure(one, round < 0 ? sliceMs * WARM_UP_FACTOR : sliceMs, round);
       if (round >= 0) samples.get(one).push(measured);
     }
+  }
+  // Being watched costs, so it is one more slice, and no figure.
+  for (const one of profiles === undefined ? [] : opened.filter(({ server }) => server.pid !== undefined)) {
+    await one.server.ask({ do: "profileFrom" });
+    await measure(one, sliceMs * PROFILE_FACTOR, repeats);
+    const file = join(profiles.folder, `${family}-${one.row.name}.cpuprofile`);
+    const { shares } = await one.server.ask({ do: "profileUntil", file });
+    profiles.tell(`${family}, ${one.row.title}`, shares);
   }
   return samples;
 }
@@ -100,5 +113,6 @@ export const casesOf = (family, samples) =>
     ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
     messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
     serverUtilisation: median(slices.map(({ server }) => server)),
+    systemShare: median(slices.map(({ inSystem }) => inSystem)),
     clientUtilisation: median(slices.map(({ receivers }) => receivers)),
   }));

@@ -42,7 +42,7 @@ export async function run({ "catch-up": rows }, settings) {
       await server.ask({ do: "fill", messages: MESSAGES });
     }
     settings.tell(FAMILIES["catch-up"].title);
-    const samples = await alternate(opened, settings, async (one, _, round) => {
+    const samples = await alternate(opened, { ...settings, family: "catch-up" }, async (one, _, round) => {
       const { port } = one.server.ready;
       const drive = async () => {
         // Devices are named by round, so that each is a new one, and what it confirms is written.

@@ -53,7 +53,7 @@ export async function run(families, settings) {
       settings.tell(FAMILIES[family].title);
       const senders = Number(family.split("-")[1]);
       const taken = opened.filter(({ row }) => names.includes(row.name));
-      const samples = await alternate(taken, { ...settings, warmUps: 1 }, (one, ms) => measure(one, ms, senders));
+      const samples = await alternate(taken, { ...settings, family, warmUps: 1 }, (one, ms) => measure(one, ms, senders));
       for (const [{ row }, slices] of samples) {
         const of = (part) => slices.map((one) => one[part]);
         cases.push({

@@ -24,7 +24,7 @@ export async function run({ route: names }, settings) {
   try {
     for (const name of names) opened.push(await openRow({ name, ...ROWS[name] }));
     settings.tell(FAMILIES.route.title);
-    const samples = await alternate(opened, settings, (one, ms) => {
+    const samples = await alternate(opened, { ...settings, family: "route" }, (one, ms) => {
       const { as, isDurable: isAnswered } = one.row;
       return slice(one, () => one.receivers.ask({ do: "route", as, ms, underWay: UNDER_WAY, isAnswered }));
     });

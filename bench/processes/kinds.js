@@ -121,6 +121,24 @@ const rawFrame = (http) =>
     for (const socket of sockets) socket._socket.write(frame);
   });
 
+/** The same, where the frames of one turn of the loop for one connection are joined: what bursts can come to. */
+function rawJoined(http) {
+  const waiting = new Map();
+  const flush = () => {
+    for (const [socket, frames] of waiting) socket._socket.write(Buffer.concat(frames));
+    waiting.clear();
+  };
+  return raw(http, (sockets, text) => {
+    const frame = serverFrame(text);
+    for (const socket of sockets) {
+      if (waiting.size === 0) process.nextTick(flush);
+      const frames = waiting.get(socket);
+      if (frames === undefined) waiting.set(socket, [frame]);
+      else frames.push(frame);
+    }
+  });
+}
+
 /** @param settings `limits` of the broker, `io`: options of Socket.IO's server, and `options` of ours beside those of the bench */
 async function ours(http, { broker: name, isVolatile = false, limits, io, options, ...place }) {
   const broker = await BROKERS[name]({ maxMailboxMessages: MAX_MAILBOX_MESSAGES, ...limits }, place);
@@ -169,6 +187,7 @@ export const KINDS = {
   recovery,
   rawSend,
   rawFrame,
+  rawJoined,
   usercast: ours,
   bare,
   adapter,

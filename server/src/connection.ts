@@ -378,7 +378,6 @@ export class Connection implements LinkListener {
 
   /** What lies between the newest offset sent and `before` will never come. */
   #missTo(before: number, trimmed: number): void {
-    if (before <= this.#sent + 1) return;
     for (const missed of holes(this.#sent, before, trimmed)) {
       const last = missed.before - 1;
       this.#passed = together(this.#passed, { missed: [{ first: missed.after + 1, last }] });

@@ -17,6 +17,19 @@ test("a confirmation moves the connection, and one for more than was sent or tha
   expect(await confirmed(on)).toBe(3);
 });
 
+test("confirmations and sends do not go through Socket.IO, where nobody would see a difference", async () => {
+  const on = await start({ authorize: () => true });
+  const heard = vi.fn();
+  on.io.on("connection", (served) => served.on(EVENTS.ack, heard).on(EVENTS.send, heard));
+  const { socket, messages } = await wire(on.url, "ana");
+  await on.users.to("ana").emit("message", 1);
+  await vi.waitFor(() => expect(messages).toHaveLength(1));
+  socket.emit(EVENTS.ack, 1);
+  await socket.timeout(1_000).emitWithAck(EVENTS.send, { to: "bo", event: "message", data: 1, key: "k" });
+  expect(await confirmed(on)).toBe(1);
+  expect(heard).not.toHaveBeenCalled();
+});
+
 test("who hears every event of a socket, or stands before them, is given confirmations as ever", async () => {
   const on = await start();
   const { socket, messages } = await wire(on.url, "ana");
