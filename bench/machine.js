@@ -34,7 +34,7 @@ export function versions() {
     node: process.version,
     ...packages,
     redis: attempt(() => /v=(\S+)/.exec(execFileSync("redis-server", ["--version"], { encoding: "utf8" }))?.[1]),
-    commit: attempt(() => execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim()),
+    commit: attempt(() => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()),
   };
 }
 

@@ -38,7 +38,11 @@ export async function startRedis() {
   process.once("exit", stopped);
   const client = new Redis(port, "127.0.0.1", { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on("error", () => {});
-  await client.ping();
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`redis-server ended with code ${code}. Is it installed?`);
+  });
+  await Promise.race([client.ping(), ended]);
+  ended.catch(() => {});
   return {
     url: `redis://127.0.0.1:${port}`,
     /** Forgets everything, so that one case is no burden for the next. */

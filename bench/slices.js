@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "./children.js";
 import { startRedis } from "./redis.js";
-import { median, spread } from "./stats.js";
+import { median, quantile, spread } from "./stats.js";
 
 /** Longer than an SDK gathers confirmations and the server cursors after them: what they cost belongs to the messages. */
 const SETTLE_MS = 350;
@@ -45,7 +45,7 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   await receivers.ask({ do: "begin", latencies });
   const redisBefore = await redis?.cpuSeconds();
   await server.ask({ do: "cpu" });
-  const { sent, began } = await drive();
+  const { sent, began, refused } = await drive();
   const count = sent * perUser;
   const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
   const busy = await server.ask({ do: "cpu" });
@@ -66,8 +66,20 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
     server: (busy.cpuSeconds + ofRedis) / seconds,
     inSystem: (busy.systemSeconds + after.systemSeconds) / ofServer,
     receivers: utilisation,
+    refused,
     latenciesMicros,
   };
+}
+
+/** How much longer than others a slice is in which time is taken, so that there are messages enough for a percentile; and less long before it counts. */
+const LATENCY_FACTOR = 2;
+export const timedMs = (ms, round) => (round < 0 ? ms : ms * LATENCY_FACTOR);
+
+/** The same, with how long messages took from when they were due. */
+export async function timedSlice(one, drive) {
+  const { latenciesMicros, ...measured } = await slice(one, drive, { latencies: true });
+  const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => quantile(latenciesMicros, share));
+  return { ...measured, p50, p99, p999 };
 }
 
 /** How much longer those slices are that come first and do not count, until everything is compiled. */
@@ -115,4 +127,20 @@ export const casesOf = (family, samples) =>
     serverUtilisation: median(slices.map(({ server }) => server)),
     systemShare: median(slices.map(({ inSystem }) => inSystem)),
     clientUtilisation: median(slices.map(({ receivers }) => receivers)),
+  }));
+
+/** The same for rows whose figure is the time that messages took. */
+export const timedCasesOf = (family, samples, name) =>
+  [...samples].map(([one, slices]) => ({
+    family,
+    ...name(one),
+    client: one.row.wire,
+    isOurs: isOurs(one.row),
+    unit: "µs, p99",
+    ...spread(slices.map(({ p99 }) => p99)),
+    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
+    serverUtilisation: median(slices.map(({ server }) => server)),
+    refused: median(slices.map(({ refused = 0 }) => refused)) || undefined,
+    p50Micros: median(slices.map(({ p50 }) => p50)),
+    p999Micros: median(slices.map(({ p999 }) => p999)),
   }));

@@ -15,7 +15,6 @@ const REPEATS_PER_ROUND = 4;
 const ROWS = {
   raw: { title: "ws", wire: "raw", server: { kind: "rawSend" } },
   bare: { title: "Socket.IO", wire: "bare", server: { kind: "bare" } },
-  seed: { title: "Socket.IO, registered in the seed's map", wire: "plain", server: { kind: "seed" } },
   "usercast-plain": { title: "Usercast, registered", wire: "plain", server: { kind: "usercast", broker: "memory" } },
   usercast: { title: "Usercast, registered", wire: "sdk", server: { kind: "usercast", broker: "memory" } },
 };
