@@ -202,7 +202,7 @@ export class EngineConnection {
   /** Has a listener hear of pings. */
   listen(listener: PingListener): void {
     if (this.#listeners.includes(listener)) return;
-    this.#listeners = [...this.#listeners, listener];
+    this.#listeners = this.#listeners.concat(listener);
     if (this.#isCounting) return;
     this.#isCounting = true;
     // The engine may have pinged before anybody listened; its timer tells. Our own pings cannot be that old.

@@ -39,7 +39,8 @@ export class LocalPresence implements Presence {
     const evicted = makeRoom(known, connection, this.#settings);
     if (evicted === undefined) return { accepted: false, evicted: [] };
     const user: Present = this.#users.get(userId) ?? { number: ++this.#came, connections: [] };
-    user.connections = [...user.connections, { ...connection, node: this.node }];
+    // Unlike a literal with a spread, `concat` leaves no room behind the last.
+    user.connections = user.connections.concat({ ...connection, node: this.node });
     this.#users.set(userId, user);
     this.#connections += 1;
     this.#tracker.connected(userId);

@@ -8,6 +8,8 @@ interface Subscription {
   listener: MailboxListener;
 }
 
+const NONE: readonly Subscription[] = [];
+
 /** Where a target is heard: nodes have ids that no user can have. */
 export const placeOf = (target: ControlTarget): string => ("node" in target ? `\0${target.node}` : target.userId);
 
@@ -35,7 +37,7 @@ export class Listeners {
   /** Adds a listener until the returned function is called. */
   add(userId: string, listener: MailboxListener): Unsubscribe {
     const subscription: Subscription = { listener };
-    this.#byUser.set(userId, [...(this.#byUser.get(userId) ?? []), subscription]);
+    this.#byUser.set(userId, (this.#byUser.get(userId) ?? NONE).concat(subscription));
     return async () => {
       // Also who is being told of something just now, and has not come to it, is not to.
       subscription.listener = SILENT;
