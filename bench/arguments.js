@@ -3,10 +3,14 @@ import { parseArgs } from "node:util";
 import { KEYS, rowsAgainst } from "./keys.js";
 
 export const USAGE = `npm run bench [-- options]
-  --only KEY      one figure or one family of cases, or several with commas between them
-  --json FILE     writes everything that was measured
-  --repeats N     how often each row is measured: 5 by default, 9 where a figure is asked for with --only
-  --slice-ms N    how long it is at work each time: 300 by default`;
+  --only KEY       one figure or one family of cases, or several with commas between them
+  --json FILE      writes everything that was measured
+  --charts FOLDER  draws a chart of each family
+  --profile FOLDER runs each server once more under V8's profiler, says whose the time was, and keeps the profiles
+  --readme         puts the figures into the table of bench/README.md
+  --from FILE      measures nothing, and takes what a run has written with --json
+  --repeats N      how often each row is measured: 5 by default, 9 where a figure is asked for with --only
+  --slice-ms N     how long it is at work each time: 200 by default, 300 with --only`;
 
 /** @typedef {{ readonly rows: readonly string[], readonly isExtra?: boolean }} Family a family of cases; an extra one is measured only where it is asked for */
 
@@ -21,15 +25,22 @@ export function parseArguments(words, all) {
     options: {
       only: { type: "string" },
       json: { type: "string" },
+      charts: { type: "string" },
+      profile: { type: "string" },
+      readme: { type: "boolean", default: false },
+      from: { type: "string" },
       repeats: { type: "string" },
-      "slice-ms": { type: "string", default: "300" },
+      "slice-ms": { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
   const only = values.only?.split(",");
-  const repeats = wholeNumber("--repeats", values.repeats ?? (only?.every((name) => name in KEYS) ? "9" : "5"));
-  const sliceMs = wholeNumber("--slice-ms", values["slice-ms"]);
-  return { families: chosen(only, all), json: values.json, repeats, sliceMs, help: values.help };
+  const isKeys = only?.every((name) => name in KEYS) ?? false;
+  const repeats = wholeNumber("--repeats", values.repeats ?? (isKeys ? "9" : "5"));
+  const warmUps = isKeys ? 2 : 1;
+  const sliceMs = wholeNumber("--slice-ms", values["slice-ms"] ?? (only === undefined ? "200" : "300"));
+  const { json, charts, profile, readme, from, help } = values;
+  return { families: chosen(only, all), repeats, warmUps, sliceMs, json, charts, profile, readme, from, help };
 }
 
 /**

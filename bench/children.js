@@ -6,13 +6,17 @@ import { availableParallelism } from "node:os";
 /** Longest wait for an answer. */
 const PATIENCE_MS = 1_800_000;
 
+let canPin;
 /** Whether processes can be tied to a core here. */
-export const isPinned = availableParallelism() >= 2 && spawnSync("taskset", ["--version"]).status === 0;
+export function isPinned() {
+  canPin ??= availableParallelism() >= 2 && spawnSync("taskset", ["--version"]).status === 0;
+  return canPin;
+}
 
 const CORES = { server: "0", clients: "1" };
 
 /** The words before a command that tie it to the core of its side, `server` or `clients`. */
-export const pinned = (side) => (isPinned ? ["taskset", "-c", CORES[side]] : []);
+export const pinned = (side) => (isPinned() ? ["taskset", "-c", CORES[side]] : []);
 
 /**
  * A child that runs a script of this folder, and asks it; its first message says that it is ready.

@@ -25,6 +25,7 @@ const kinds = {
   /** @type {(client: Client) => string} */
   plain: () => "40",
   bare: () => "40",
+  recovering: ({ session }) => (session === undefined ? "40" : `40${JSON.stringify(session)}`),
   sdk: ({ user, device, position }) =>
     `40${JSON.stringify({ usercast: { v: 1, device: `d-${device}`, session: `${user}-${device}`, ...(position && { position }) } })}`,
 };
@@ -36,6 +37,8 @@ class Client {
   outOfOrder = 0;
   /** The epoch of the mailbox, once an SDK connection was told it. */
   epoch;
+  /** What Socket.IO's connection state recovery goes by: a name of the session, and the place of its first message. */
+  session = {};
   #options;
   #socket;
   #reader = new FrameReader((bytes, from, to) => this.#text(bytes, from, to));
@@ -50,7 +53,8 @@ class Client {
   #timer;
 
   /**
-   * @param options `wire`: `plain`, `sdk`, `raw` or `bare`; `port`, `user`, `device`; `position`: where an SDK begins; `confirms`: `false`
+   * @param options `wire`: `plain`, `sdk`, `raw`, `bare` or `recovering`; `port`, `user`, `device`; `position`: where an SDK begins;
+   * `session`: what a broken one, whose server is to recover it, was told; `confirms`: `false`
    * never does; `isOrdered`: numbers of messages must rise; `onMessage(bytes, end)`: is called for each message; `onAnswer(bytes, from)`: for each answer to what was asked
    */
   constructor(options) {
@@ -130,15 +134,21 @@ class Client {
   #packet(bytes, from, to) {
     const type = bytes[from + 1];
     if (type === TWO) {
-      if (bytes[from + 4] === M) this.#message(bytes, to);
+      if (bytes[from + 4] === M) this.#plain(bytes, from, to);
       else if (bytes[from + 4] === U) this.#ours(bytes, from, to);
     } else if (type === ZERO) {
-      if (this.#options.wire === "bare") this.#open();
+      if (this.#options.wire === "recovering") this.session.pid = JSON.parse(bytes.latin1Slice(from + 2, to)).pid;
+      if (this.#options.wire === "bare" || this.#options.session !== undefined) this.#open();
       else this.send(`420["register","${this.#options.user}"]`);
     } else if (type === THREE) {
       if (!this.#isOpen) this.#open();
       else this.#options.onAnswer?.(bytes, from, to);
     }
+  }
+
+  #plain(bytes, from, to) {
+    if (this.#options.wire === "recovering") this.session.offset ??= /"([^"]+)"\]$/.exec(bytes.latin1Slice(from, to))?.[1];
+    this.#message(bytes, to);
   }
 
   /** Messages and signals; what a connection is told at its start is not counted. */

@@ -8,6 +8,7 @@ let groups = 0;
 /** What the answers of all nodes come to. */
 const together = (answers) => ({
   cpuSeconds: sum(answers.map(({ cpuSeconds = 0 }) => cpuSeconds)),
+  systemSeconds: sum(answers.map(({ systemSeconds = 0 }) => systemSeconds)),
   sent: sum(answers.map(({ sent = 0 }) => sent)),
   began: Math.min(...answers.map(({ began = Number.POSITIVE_INFINITY }) => began)),
 });

@@ -14,7 +14,7 @@ export function machine() {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
     storesOn: FILE_SYSTEMS[statfsSync(tmpdir()).type] ?? "unknown",
-    pinned: isPinned,
+    pinned: isPinned(),
   };
 }
 
@@ -34,7 +34,7 @@ export function versions() {
     node: process.version,
     ...packages,
     redis: attempt(() => /v=(\S+)/.exec(execFileSync("redis-server", ["--version"], { encoding: "utf8" }))?.[1]),
-    commit: attempt(() => execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim()),
+    commit: attempt(() => execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim()),
   };
 }
 

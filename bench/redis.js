@@ -34,9 +34,15 @@ export async function startRedis() {
   const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
   const [command, ...words] = [...pinned("server"), "redis-server", ...settings.map(String)];
   const child = spawn(command, words, { stdio: "ignore" });
+  const stopped = () => child.kill("SIGKILL");
+  process.once("exit", stopped);
   const client = new Redis(port, "127.0.0.1", { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on("error", () => {});
-  await client.ping();
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`redis-server ended with code ${code}. Is it installed?`);
+  });
+  await Promise.race([client.ping(), ended]);
+  ended.catch(() => {});
   return {
     url: `redis://127.0.0.1:${port}`,
     /** Forgets everything, so that one case is no burden for the next. */
@@ -52,7 +58,8 @@ export async function startRedis() {
       const monitor = await client.monitor();
       const counts = {};
       monitor.on("monitor", (_time, [name], source) => {
-        if (source !== "lua") counts[name.toLowerCase()] = (counts[name.toLowerCase()] ?? 0) + 1;
+        // `info` is what the bench itself asks.
+        if (source !== "lua" && name.toLowerCase() !== "info") counts[name.toLowerCase()] = (counts[name.toLowerCase()] ?? 0) + 1;
       });
       return () => {
         monitor.disconnect();
@@ -61,7 +68,8 @@ export async function startRedis() {
     },
     async stop() {
       client.disconnect();
-      child.kill("SIGKILL");
+      process.off("exit", stopped);
+      stopped();
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
       rmSync(folder, { recursive: true, force: true });
     },

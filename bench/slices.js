@@ -1,8 +1,9 @@
 // A server with its receivers, and what a slice of load on it comes to.
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "./children.js";
 import { startRedis } from "./redis.js";
-import { median, spread } from "./stats.js";
+import { median, quantile, spread } from "./stats.js";
 
 /** Longer than an SDK gathers confirmations and the server cursors after them: what they cost belongs to the messages. */
 const SETTLE_MS = 350;
@@ -44,12 +45,13 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   await receivers.ask({ do: "begin", latencies });
   const redisBefore = await redis?.cpuSeconds();
   await server.ask({ do: "cpu" });
-  const { sent, began } = await drive();
+  const { sent, began, refused } = await drive();
   const count = sent * perUser;
   const { lastMicros, utilisation } = await receivers.ask({ do: "expect", count });
-  const busy = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const busy = await server.ask({ do: "cpu" });
   if (row.wire === "sdk" && row.isDurable) await delay(SETTLE_MS);
-  const after = (await server.ask({ do: "cpu" })).cpuSeconds;
+  const after = await server.ask({ do: "cpu" });
+  const ofServer = busy.cpuSeconds + after.cpuSeconds;
   const ofRedis = redis === undefined ? 0 : (await redis.cpuSeconds()) - redisBefore;
   const { received, outOfOrder, latenciesMicros } = await receivers.ask({ do: "counts" });
   if (received !== count || outOfOrder > 0) {
@@ -57,24 +59,39 @@ export async function slice({ row, server, receivers, redis, perUser }, drive, {
   }
   const seconds = (lastMicros - began) / 1e6;
   return {
-    perCpuSecond: count / (busy + after + ofRedis),
-    serversMicros: ((busy + after) / count) * 1e6,
+    perCpuSecond: count / (ofServer + ofRedis),
+    serversMicros: (ofServer / count) * 1e6,
     redisMicros: (ofRedis / count) * 1e6,
     perSecond: count / seconds,
-    server: (busy + ofRedis) / seconds,
+    server: (busy.cpuSeconds + ofRedis) / seconds,
+    inSystem: (busy.systemSeconds + after.systemSeconds) / ofServer,
     receivers: utilisation,
+    refused,
     latenciesMicros,
   };
 }
 
+/** How much longer than others a slice is in which time is taken, so that there are messages enough for a percentile; and less long before it counts. */
+const LATENCY_FACTOR = 2;
+export const timedMs = (ms, round) => (round < 0 ? ms : ms * LATENCY_FACTOR);
+
+/** The same, with how long messages took from when they were due. */
+export async function timedSlice(one, drive) {
+  const { latenciesMicros, ...measured } = await slice(one, drive, { latencies: true });
+  const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => quantile(latenciesMicros, share));
+  return { ...measured, p50, p99, p999 };
+}
+
 /** How much longer those slices are that come first and do not count, until everything is compiled. */
 const WARM_UP_FACTOR = 3;
+/** How much longer the one is that is profiled. */
+const PROFILE_FACTOR = 5;
 
 /**
  * Has each do its slice in turn, again and again, so that a machine whose speed drifts is unfair to none.
  * @param measure does the slice of one, of so many milliseconds; also given the number of the round, which is negative where it does not count
  */
-export async function alternate(opened, { repeats, warmUps, sliceMs }, measure) {
+export async function alternate(opened, { family, repeats, warmUps, sliceMs, profiles }, measure) {
   const samples = new Map(opened.map((one) => [one, []]));
   for (let round = -warmUps; round < repeats; round += 1) {
     for (const one of opened) {
@@ -82,8 +99,19 @@ export async function alternate(opened, { repeats, warmUps, sliceMs }, measure) 
       if (round >= 0) samples.get(one).push(measured);
     }
   }
+  // Being watched costs, so it is one more slice, and no figure.
+  for (const one of profiles === undefined ? [] : opened.filter(({ server }) => server.pid !== undefined)) {
+    await one.server.ask({ do: "profileFrom" });
+    await measure(one, sliceMs * PROFILE_FACTOR, repeats);
+    const file = join(profiles.folder, `${family}-${one.row.name}.cpuprofile`);
+    const { shares } = await one.server.ask({ do: "profileUntil", file });
+    profiles.tell(`${family}, ${one.row.title}`, shares);
+  }
   return samples;
 }
+
+/** Whether Usercast is what is measured, and not what it is compared with. */
+export const isOurs = ({ server, start }) => server?.kind === "usercast" || server?.over === "usercast" || start !== undefined;
 
 /** The rows of a family that was measured, as they are reported: the figure, and what is told beside it. */
 export const casesOf = (family, samples) =>
@@ -92,9 +120,27 @@ export const casesOf = (family, samples) =>
     row: row.name,
     title: row.title,
     client: row.wire,
+    isOurs: isOurs(row),
     unit: "messages per CPU second",
     ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
     messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
     serverUtilisation: median(slices.map(({ server }) => server)),
+    systemShare: median(slices.map(({ inSystem }) => inSystem)),
     clientUtilisation: median(slices.map(({ receivers }) => receivers)),
+  }));
+
+/** The same for rows whose figure is the time that messages took. */
+export const timedCasesOf = (family, samples, name) =>
+  [...samples].map(([one, slices]) => ({
+    family,
+    ...name(one),
+    client: one.row.wire,
+    isOurs: isOurs(one.row),
+    unit: "µs, p99",
+    ...spread(slices.map(({ p99 }) => p99)),
+    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
+    serverUtilisation: median(slices.map(({ server }) => server)),
+    refused: median(slices.map(({ refused = 0 }) => refused)) || undefined,
+    p50Micros: median(slices.map(({ p50 }) => p50)),
+    p999Micros: median(slices.map(({ p999 }) => p999)),
   }));

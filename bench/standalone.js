@@ -11,11 +11,14 @@ import { pinned } from "./children.js";
 const TICKS_PER_SECOND = 100;
 const EXECUTABLE = fileURLToPath(import.meta.resolve("usercast/bin/usercast.js"));
 
-/** Seconds of CPU a process has taken; its name, in brackets, may hold anything. */
-function cpuSecondsOf(pid) {
-  const [user, system] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ").slice(11, 13);
-  return (Number(user) + Number(system)) / TICKS_PER_SECOND;
-}
+/** Seconds a process has taken outside of the system and in it; its name, in brackets, may hold anything. */
+const secondsOf = (pid) =>
+  readFileSync(`/proc/${pid}/stat`, "utf8")
+    .split(") ")
+    .at(-1)
+    .split(" ")
+    .slice(11, 13)
+    .map((ticks) => Number(ticks) / TICKS_PER_SECOND);
 
 export async function startStandalone() {
   const folder = mkdtempSync(join(tmpdir(), "usercast-bench-"));
@@ -30,21 +33,24 @@ export async function startStandalone() {
   }
   if (port === undefined) throw new Error(`The executable does not start: ${output}`);
   child.stdout.resume();
-  let mark = 0;
+  const stopped = () => child.kill("SIGKILL");
+  process.once("exit", stopped);
+  let mark = [0, 0];
   const answers = {
     users: () => ({}),
     cpu() {
-      const now = cpuSecondsOf(child.pid);
-      const cpuSeconds = now - mark;
+      const now = secondsOf(child.pid);
+      const [user, system] = now.map((seconds, i) => seconds - mark[i]);
       mark = now;
-      return { cpuSeconds };
+      return { cpuSeconds: user + system, systemSeconds: system };
     },
   };
   return {
     ready: { port: Number(port) },
     ask: async (question) => answers[question.do](),
     async stop() {
-      child.kill("SIGKILL");
+      process.off("exit", stopped);
+      stopped();
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
       rmSync(folder, { recursive: true, force: true });
     },

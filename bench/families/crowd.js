@@ -83,6 +83,7 @@ export async function run({ crowd: names }, settings) {
       row: name,
       title: ROWS[name],
       client: "sdk",
+      isOurs: true,
       unit: "messages per CPU second",
       ...spread(of("perCpuSecond")),
       messagesPerSecond: median(of("perSecond")),

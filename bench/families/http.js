@@ -41,7 +41,8 @@ export async function run(families, settings) {
       const batch = family === "http" ? 1 : BATCH;
       const samples = await alternate(
         opened.filter(({ row }) => names.includes(row.name)),
-        settings,
+        // HTTP servers take long until they are compiled.
+        { ...settings, family, warmUps: settings.warmUps + 1 },
         (one, ms) => {
           const { port } = one.server.ready;
           return slice(one, () => one.receivers.ask({ do: "call", port, ms, callers: CALLERS, batch }));

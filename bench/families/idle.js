@@ -1,7 +1,7 @@
 // What a connection costs that is made and does nothing: memory while it is there, CPU when it comes.
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "../children.js";
-import { startServer, userNames } from "../slices.js";
+import { isOurs, startServer, userNames } from "../slices.js";
 import { median, spread } from "../stats.js";
 
 const CONNECTIONS = 10_000;
@@ -15,7 +15,6 @@ const REPEATS_PER_ROUND = 4;
 const ROWS = {
   raw: { title: "ws", wire: "raw", server: { kind: "rawSend" } },
   bare: { title: "Socket.IO", wire: "bare", server: { kind: "bare" } },
-  seed: { title: "Socket.IO, registered in the seed's map", wire: "plain", server: { kind: "seed" } },
   "usercast-plain": { title: "Usercast, registered", wire: "plain", server: { kind: "usercast", broker: "memory" } },
   usercast: { title: "Usercast, registered", wire: "sdk", server: { kind: "usercast", broker: "memory" } },
 };
@@ -63,7 +62,7 @@ export async function run({ idle = [], connect = [] }, settings) {
     for (const [name, row] of chosen) samples.get(name).push(await once(row));
   }
   const of = (name, part) => samples.get(name).map((one) => one[part]);
-  const about = (name) => ({ row: name, title: ROWS[name].title, client: ROWS[name].wire });
+  const about = (name) => ({ row: name, title: ROWS[name].title, client: ROWS[name].wire, isOurs: isOurs(ROWS[name]) });
   return [
     ...idle.map((name) => ({
       family: "idle",

@@ -36,7 +36,7 @@ export async function run({ nodes: names }, settings) {
   try {
     for (const name of names) opened.push(await openGroup(redis, ROWS[name], ROWS[name]));
     settings.tell(FAMILIES.nodes.title);
-    return casesOf("nodes", await alternate(opened, settings, nodesSlice));
+    return casesOf("nodes", await alternate(opened, { ...settings, family: "nodes" }, nodesSlice));
   } finally {
     for (const { stop } of opened) await stop();
     await redis.stop();

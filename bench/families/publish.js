@@ -1,6 +1,6 @@
 // Durable sends alone: to users who are not there, by so many senders of whom each waits until its message is accepted.
 import { startRedis } from "../redis.js";
-import { alternate, startServer, userNames } from "../slices.js";
+import { alternate, isOurs, startServer, userNames } from "../slices.js";
 import { median, spread } from "../stats.js";
 
 const SENDERS = [1, 64, 1_000];
@@ -53,13 +53,14 @@ export async function run(families, settings) {
       settings.tell(FAMILIES[family].title);
       const senders = Number(family.split("-")[1]);
       const taken = opened.filter(({ row }) => names.includes(row.name));
-      const samples = await alternate(taken, { ...settings, warmUps: 1 }, (one, ms) => measure(one, ms, senders));
+      const samples = await alternate(taken, { ...settings, family, warmUps: 1 }, (one, ms) => measure(one, ms, senders));
       for (const [{ row }, slices] of samples) {
         const of = (part) => slices.map((one) => one[part]);
         cases.push({
           family,
           row: row.name,
           title: row.title,
+          isOurs: isOurs(row),
           unit: "messages per CPU second",
           ...spread(of("perCpuSecond")),
           messagesPerSecond: median(of("perSecond")),

@@ -1,8 +1,10 @@
 // A client's message to another user, through the server: the load are the clients themselves, in a process of their own.
-import { alternate, casesOf, openRow, slice } from "../slices.js";
+import { alternate, casesOf, openRow, slice, timedCasesOf, timedMs, timedSlice } from "../slices.js";
 
 /** Messages on their way from client to client at once. */
 const UNDER_WAY = 1_000;
+/** Messages a second where time is taken. */
+const PER_SECOND = 2_000;
 
 const ours = (broker) => ({ kind: "usercast", broker });
 const durable = { as: "sdk-durable", isDurable: true };
@@ -17,18 +19,44 @@ const ROWS = {
   lmdb: { title: "me.to(id).emit, LMDB", wire: "sdk", server: ours("lmdb"), ...durable },
 };
 
-export const FAMILIES = { route: { title: "A client's message to one of 1,000 users", rows: Object.keys(ROWS) } };
+export const FAMILIES = {
+  route: { title: "A client's message to one of 1,000 users", rows: Object.keys(ROWS) },
+  "route-latency": {
+    title: `Latency of the same, p99, at ${PER_SECOND.toLocaleString("en-US")} a second`,
+    rows: Object.keys(ROWS),
+  },
+};
 
-export async function run({ route: names }, settings) {
-  const opened = [];
-  try {
-    for (const name of names) opened.push(await openRow({ name, ...ROWS[name] }));
-    settings.tell(FAMILIES.route.title);
-    const samples = await alternate(opened, settings, (one, ms) => {
+const MEASURES = {
+  async route(opened, settings) {
+    const samples = await alternate(opened, { ...settings, family: "route" }, (one, ms) => {
       const { as, isDurable: isAnswered } = one.row;
       return slice(one, () => one.receivers.ask({ do: "route", as, ms, underWay: UNDER_WAY, isAnswered }));
     });
     return casesOf("route", samples);
+  },
+  async "route-latency"(opened, settings) {
+    const samples = await alternate(opened, { ...settings, family: "route-latency", warmUps: 1 }, (one, ms, round) => {
+      const { as, isDurable: isAnswered } = one.row;
+      const question = { do: "routePaced", as, ms: timedMs(ms, round), perSecond: PER_SECOND, isAnswered };
+      return timedSlice(one, () => one.receivers.ask(question));
+    });
+    return timedCasesOf("route-latency", samples, ({ row }) => ({ row: row.name, title: row.title }));
+  },
+};
+
+export async function run(families, settings) {
+  const chosen = Object.keys(ROWS).filter((name) => Object.values(families).some((rows) => rows.includes(name)));
+  const opened = [];
+  try {
+    for (const name of chosen) opened.push(await openRow({ name, ...ROWS[name] }));
+    const cases = [];
+    for (const [family, names] of Object.entries(families)) {
+      settings.tell(FAMILIES[family].title);
+      const some = opened.filter(({ row }) => names.includes(row.name));
+      cases.push(...(await MEASURES[family](some, settings)));
+    }
+    return cases;
   } finally {
     for (const { stop } of opened) await stop();
   }

@@ -20,6 +20,8 @@ let clients = [];
 let users = [];
 /** Epochs of mailboxes, by user, as the first connections were told them. */
 const epochs = new Map();
+/** What broken connections were told to be recovered by, by user. */
+const sessions = new Map();
 let received = 0;
 let answers = 0;
 let latenciesMicros;
@@ -80,6 +82,33 @@ function* gapsMicros(perSecond) {
   for (let state = 1; ; state = (state * 48_271) % 0x7fffffff) yield (-Math.log(state / 0x7fffffff) * 1e6) / perSecond;
 }
 
+/** Does something at a rate, at moments that are as if by chance; it is told when it was due, also where this process was late. */
+async function paced(ms, perSecond, act) {
+  const began = nowMicros();
+  const gaps = gapsMicros(perSecond);
+  let sent = 0;
+  for (let due = began; ; sent += 1) {
+    due += gaps.next().value;
+    if (due - began > ms * 1_000) return { sent, began };
+    while (nowMicros() < due) await turn();
+    act(Math.round(due));
+  }
+}
+
+/** A message with this number from one client to the user of another. */
+function sendBetweenClients(as, number) {
+  const n = sentBefore;
+  sentBefore += 1;
+  const from = (n * STRIDE) % clients.length;
+  const to = users[(from + 1 + (n % (users.length - 1))) % users.length];
+  clients[from].send(SENDS[as](to, JSON.stringify(message(number)), n));
+}
+
+async function untilAnswered(sent) {
+  await untilCame(sent, () => answers);
+  if (answers !== sent) throw new Error(`Of ${sent} sends ${answers} were answered.`);
+}
+
 answerWith({
   /** Connects so many clients for each user, to one server or to several in turn. */
   async connect({ port, ports = [port], names, perUser = 1, atOnce, ...others }) {
@@ -112,16 +141,12 @@ answerWith({
   },
   /** Sends from client to client for so long, a certain number under way at once: each message that comes lets the next one go. */
   async route({ as, ms, underWay, isAnswered }) {
-    const textOf = SENDS[as];
     const began = nowMicros();
     const until = began + ms * 1_000;
     let sent = 0;
     const next = () => {
-      const n = sentBefore + sent;
+      sendBetweenClients(as, sentBefore);
       sent += 1;
-      const from = (n * STRIDE) % clients.length;
-      const to = users[(from + 1 + (n % (users.length - 1))) % users.length];
-      clients[from].send(textOf(to, JSON.stringify(message(n)), n));
     };
     onNext = () => {
       if (nowMicros() < until) next();
@@ -129,10 +154,14 @@ answerWith({
     for (let i = 0; i < underWay; i += 1) next();
     while (nowMicros() < until) await delay(LOOK_MS);
     onNext = undefined;
-    if (isAnswered) await untilCame(sent, () => answers);
-    if (isAnswered && answers !== sent) throw new Error(`Of ${sent} sends ${answers} were answered.`);
-    sentBefore += sent;
+    if (isAnswered) await untilAnswered(sent);
     return { sent, began };
+  },
+  /** Sends from client to client at a rate. Each message tells when it was due. */
+  async routePaced({ as, ms, perSecond, isAnswered }) {
+    const told = await paced(ms, perSecond, (due) => sendBetweenClients(as, due));
+    if (isAnswered) await untilAnswered(told.sent);
+    return told;
   },
   /** Calls the server's HTTP API for so long, from so many connections; one message a call, or a batch. */
   async call({ port, ms, callers, batch }) {
@@ -158,29 +187,32 @@ answerWith({
     await Promise.all(calling);
     return { sent, began };
   },
-  /** Has the server send at a rate, at moments that are as if by chance. Each message tells when it was due. */
+  /** Has the server send at a rate. Each message tells when it was due. */
   async trigger({ port, ms, perSecond }) {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
     await once(socket, "connect");
-    const began = nowMicros();
-    const gaps = gapsMicros(perSecond);
-    let sent = 0;
-    for (let due = began; ; sent += 1) {
-      due += gaps.next().value;
-      if (due - began > ms * 1_000) break;
-      while (nowMicros() < due) await turn();
+    const told = await paced(ms, perSecond, (due) => {
       const bytes = Buffer.allocUnsafe(TRIGGER_BYTES);
-      bytes.writeDoubleLE(Math.round(due));
+      bytes.writeDoubleLE(due);
       socket.write(bytes);
-    }
+    });
     socket.end();
-    return { sent, began };
+    return told;
   },
   /** Comes with a new device of each user at once, which begins before the first message. */
   async catchUp({ port, wire, names, round }) {
     const began = nowMicros();
     const place = (user) => (epochs.has(user) ? { epoch: epochs.get(user), offset: 0, at: 0 } : undefined);
-    clients = await openAll(names.map((user) => ({ port, wire, user, device: round, position: place(user), onMessage })));
+    const optionsOf = (user) => ({
+      port,
+      wire,
+      user,
+      device: round,
+      position: place(user),
+      session: sessions.get(user),
+      onMessage,
+    });
+    clients = await openAll(names.map(optionsOf));
     return { began };
   },
   stall() {
@@ -198,7 +230,11 @@ answerWith({
     return { read: some.length, incomplete };
   },
   async leave() {
-    for (const { user, epoch } of clients) if (epoch !== undefined) epochs.set(user, epoch);
+    for (const { user, epoch, session } of clients) {
+      if (epoch !== undefined) epochs.set(user, epoch);
+      // The first one: from there on everything is to come again.
+      if (session.offset !== undefined && !sessions.has(user)) sessions.set(user, session);
+    }
     await Promise.all(clients.map((client) => client.close()));
     clients = [];
   },

@@ -54,8 +54,8 @@ function seedOfSets(http) {
 }
 
 /** A room for each user; with an adapter, on several nodes. */
-function room(http, { adapter } = {}) {
-  const io = new Server(http, { adapter });
+function room(http, { adapter, io: options } = {}) {
+  const io = new Server(http, { adapter, ...options });
   const send = (id, data) => io.to(`user:${id}`).emit("message", data);
   io.on("connection", (socket) => {
     socket.on("register", async (id, answer) => {
@@ -65,6 +65,15 @@ function room(http, { adapter } = {}) {
     socket.on("send", ({ to, data }) => send(to, data));
   });
   return { send, sendToAll: (ids, data) => io.to(ids.map((id) => `user:${id}`)).emit("message", data) };
+}
+
+/** The same, where Socket.IO keeps for some time what broken connections have not had. Each message is one user's. */
+function recovery(http) {
+  const { send } = room(http, { io: { connectionStateRecovery: { maxDisconnectionDuration: 3_600_000 } } });
+  const fill = (ids, data) => {
+    for (const id of ids) send(id, data);
+  };
+  return { send, fill };
 }
 
 /** The seed's map on several nodes is a room for each user. */
@@ -112,6 +121,24 @@ const rawFrame = (http) =>
     for (const socket of sockets) socket._socket.write(frame);
   });
 
+/** The same, where the frames of one turn of the loop for one connection are joined: what bursts can come to. */
+function rawJoined(http) {
+  const waiting = new Map();
+  const flush = () => {
+    for (const [socket, frames] of waiting) socket._socket.write(Buffer.concat(frames));
+    waiting.clear();
+  };
+  return raw(http, (sockets, text) => {
+    const frame = serverFrame(text);
+    for (const socket of sockets) {
+      if (waiting.size === 0) process.nextTick(flush);
+      const frames = waiting.get(socket);
+      if (frames === undefined) waiting.set(socket, [frame]);
+      else frames.push(frame);
+    }
+  });
+}
+
 /** @param settings `limits` of the broker, `io`: options of Socket.IO's server, and `options` of ours beside those of the bench */
 async function ours(http, { broker: name, isVolatile = false, limits, io, options, ...place }) {
   const broker = await BROKERS[name]({ maxMailboxMessages: MAX_MAILBOX_MESSAGES, ...limits }, place);
@@ -157,8 +184,10 @@ export const KINDS = {
   seed,
   seedOfSets,
   room,
+  recovery,
   rawSend,
   rawFrame,
+  rawJoined,
   usercast: ours,
   bare,
   adapter,

@@ -1,13 +1,15 @@
 // A server of one kind. The load is a loop in it without timers, which lets the sockets have their turn after every step: it
 // does what its parent asks and tells what that cost.
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { Session } from "node:inspector/promises";
 import { createServer as createTriggers } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as turn } from "node:timers/promises";
 import { answerWith } from "../children.js";
 import { message, nowMicros, TRIGGER_BYTES } from "../payload.js";
+import { sharesOf } from "../profile.js";
 import { quantile } from "../stats.js";
 import { KINDS } from "./kinds.js";
 
@@ -59,13 +61,16 @@ const STEPS = {
   },
 };
 
+const PROFILED_EVERY_MICROS = 200;
+const session = new Session();
+
 let loopDelay;
 let mark;
-/** Seconds of CPU since the last call. */
-function cpuSeconds() {
+/** Seconds of CPU since the last call, and how many of them in the system. */
+function cpu() {
   const { user, system } = process.cpuUsage(mark);
   mark = process.cpuUsage();
-  return (user + system) / 1e6;
+  return { cpuSeconds: (user + system) / 1e6, systemSeconds: system / 1e6 };
 }
 
 /** Memory of the process's own, in bytes; where the system does not tell, all that is resident. */
@@ -126,7 +131,7 @@ answerWith({
     refused = 0;
     return told;
   },
-  cpu: () => ({ cpuSeconds: cpuSeconds() }),
+  cpu,
   /** So many senders, each of whom sends again when its message was accepted. */
   async senders({ senders, ms }) {
     const began = nowMicros();
@@ -156,6 +161,19 @@ answerWith({
       await turn();
     }
     return { mostAnonBytes };
+  },
+  async profileFrom() {
+    session.connect();
+    await session.post("Profiler.enable");
+    await session.post("Profiler.setSamplingInterval", { interval: PROFILED_EVERY_MICROS });
+    await session.post("Profiler.start");
+  },
+  /** Keeps the profile in a file, and tells whose the time was. */
+  async profileUntil({ file }) {
+    const { profile } = await session.post("Profiler.stop");
+    session.disconnect();
+    writeFileSync(file, JSON.stringify(profile));
+    return { shares: sharesOf(profile) };
   },
   delayFrom() {
     loopDelay = monitorEventLoopDelay({ resolution: 1 });
