@@ -4,6 +4,10 @@ import { named, type PassedOver, split, together } from "./passed.ts";
 import type { Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
 import type { SharedMove, SharedTurn } from "./sharing.ts";
 
+// What nearly all users have, shared by them.
+const NO_TURNS: readonly SharedTurn[] = [];
+const NOTHING_PASSED: PassedOver = {};
+
 /** How a `Hub` works. */
 export interface HubOptions {
   /** What this process is called where plain connections of several are told apart. */
@@ -25,9 +29,9 @@ export class UserConnections implements MailboxListener {
   /** The life of the mailbox that the following is about. */
   #epoch = "";
   /** Plain connections that came and went since the last move. */
-  #turns: SharedTurn[] = [];
+  #turns = NO_TURNS;
   /** What plain connections were not given, above the cursor they share. */
-  #passed: PassedOver = {};
+  #passed = NOTHING_PASSED;
   /** How far all plain connections here had come at once. */
   #reached = 0;
   /** How far that cursor is known to have come. */
@@ -48,14 +52,14 @@ export class UserConnections implements MailboxListener {
   enter({ epoch, confirmed }: Connection, cursor: number | undefined): CursorMove | undefined {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
-      this.#turns = [];
-      this.#passed = {};
+      this.#turns = NO_TURNS;
+      this.#passed = NOTHING_PASSED;
       this.#reached = 0;
       this.#stored = 0;
     }
     if (cursor === undefined) return undefined;
     this.#stored = Math.max(this.#stored, cursor);
-    this.#turns.push({ type: "began", number: this.#count(), at: confirmed });
+    this.#turns = [...this.#turns, { type: "began", number: this.#count(), at: confirmed }];
     return this.plainMove(epoch, {});
   }
 
@@ -74,7 +78,8 @@ export class UserConnections implements MailboxListener {
   remove(connection: Connection): void {
     this.all.delete(connection);
     const { plain, epoch, confirmed } = connection;
-    if (plain && epoch === this.#epoch) this.#turns.push({ type: "ended", number: this.#count(), at: confirmed });
+    if (!plain || epoch !== this.#epoch) return;
+    this.#turns = [...this.#turns, { type: "ended", number: this.#count(), at: confirmed }];
   }
 
   /**
@@ -92,7 +97,7 @@ export class UserConnections implements MailboxListener {
     this.#passed = split(passed, this.#stored)[1];
     const { holder, owedMs, inheritedMs: heldMs } = this.#options;
     const turns = this.#turns;
-    this.#turns = [];
+    this.#turns = NO_TURNS;
     const shared: SharedMove = {
       ...{ holder, number: this.#count(), heldMs, owedMs },
       ...(floor !== undefined && { floor }),

@@ -60,7 +60,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "what a broken plain connection is owed is forgotten",
     file: "hub.ts",
-    text: '    if (plain && epoch === this.#epoch) this.#turns.push({ type: "ended", number: this.#count(), at: confirmed });\n',
+    text: '    this.#turns = [...this.#turns, { type: "ended", number: this.#count(), at: confirmed }];\n',
     replacement: "",
     family: "breaks",
   },
