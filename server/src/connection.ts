@@ -60,7 +60,6 @@ export class Connection implements LinkListener {
   readonly #link: Link;
   readonly #context: ConnectionContext;
   readonly #listener: ConnectionListener;
-
   #state: ConnectionState = "joining";
   #epoch = "";
   /** Everything up to here was pushed, told as missed, or is not for this connection. */
@@ -84,7 +83,8 @@ export class Connection implements LinkListener {
   readonly #readMark = new ReadMark();
   /** Whether the broker knows that this device exists. */
   #deviceKnown = false;
-  readonly #heartbeats: HeartbeatRequests;
+  /** Only for plain clients, which confirm by them. */
+  readonly #heartbeats: HeartbeatRequests | undefined;
 
   constructor(info: ConnectionInfo, plain: boolean, { link, context, listener }: ConnectionParts) {
     this.info = info;
@@ -93,6 +93,7 @@ export class Connection implements LinkListener {
     this.#context = context;
     this.#listener = listener;
     this.#window = new Window(context);
+    if (!plain) return;
     this.#heartbeats = new HeartbeatRequests(context, () => {
       // Where the client's protocol has no way to be asked, only congestion bounds what is pushed.
       if (!this.#link.ping()) this.#window.open();
@@ -139,7 +140,7 @@ export class Connection implements LinkListener {
     this.#elsewhere = found.elsewhere;
     this.#passed = found.passed;
     this.#place.begin(offset, position ?? state.head);
-    this.#heartbeats.left(offset);
+    this.#heartbeats?.left(offset);
     // A position the client brought moves no cursor; that it holds, the client may confirm.
     this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
     this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
@@ -225,10 +226,9 @@ export class Connection implements LinkListener {
   /** Ends the connection, saying why. */
   close(code: ErrorCode, reconnect: boolean, message: string = ERRORS[code].message): void {
     if (this.#state === "closed") return;
-    const closing: Closing = { code, message, reconnect };
     // Before `ready` the client knows no secret.
     const secret = this.plain || this.#state === "joining" ? "" : this.info.secret;
-    this.#link.send(controlFrame(EVENTS.closing, secret, closing));
+    this.#link.send(controlFrame(EVENTS.closing, secret, { code, message, reconnect } satisfies Closing));
     this.gone(code === "EPOCH_CHANGED");
     this.#link.close(reconnect);
   }
@@ -239,7 +239,7 @@ export class Connection implements LinkListener {
     // That it was here is known from then on, also where nothing was to be confirmed.
     if (this.#deviceKnown) this.#tellMoved();
     this.#enter("closed");
-    this.#heartbeats.stop();
+    this.#heartbeats?.stop();
     this.#listener.onClosed(this, isLost);
   }
 
@@ -249,7 +249,7 @@ export class Connection implements LinkListener {
   }
 
   mark(): number {
-    return this.#heartbeats.left(this.#sent);
+    return this.#heartbeats?.left(this.#sent) ?? this.#sent;
   }
 
   onHeartbeat(mark: number): void {
@@ -313,7 +313,7 @@ export class Connection implements LinkListener {
     this.#place.pass(entry);
     this.#sent = this.#given = entry.offset;
     this.#window.push(entry.offset, entry.bytes);
-    if (this.plain) this.#heartbeats.pushed(entry.offset, entry.bytes);
+    this.#heartbeats?.pushed(entry.offset, entry.bytes);
   }
 
   get #mayRead(): boolean {

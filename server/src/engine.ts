@@ -144,12 +144,11 @@ export class EngineConnection {
     if (engine.transport !== this.#transport) this.#look(engine.transport);
     // What the transport was given before is in its socket's buffer, whether or not it says that it is writable again.
     return (
-      this.#socket?.writable === true &&
+      this.#socket !== undefined &&
       engine.writeBuffer?.length === 0 &&
       engine.readyState === "open" &&
       engine.upgrading === false &&
       engine.close === closeInOrder &&
-      engine.transport.socket?.readyState === OPEN &&
       // Somebody counts packets: then they have to be told of ours, which only the engine can do.
       engine.listenerCount("packetCreate") === 1
     );
@@ -187,7 +186,10 @@ export class EngineConnection {
   isOver(limit: number, others: number): boolean {
     // What the network takes at once does not wait.
     if (this.#gathered.length > limit) this.flush();
-    return others + this.#gathered.length + (this.#engine.transport.socket?.bufferedAmount ?? 0) > limit;
+    const { transport } = this.#engine;
+    const waiting =
+      transport === this.#transport && this.#socket ? this.#socket.writableLength : transport.socket?.bufferedAmount;
+    return others + this.#gathered.length + (waiting ?? 0) > limit;
   }
 
   /** Calls back when what waits in the transport's socket has left, or never will; not at all where nothing waits there. */

@@ -17,6 +17,10 @@ interface Debt {
   expiresAt: number | undefined;
 }
 
+// What nearly all users have, shared by them.
+const NO_DEBTS: readonly Debt[] = [];
+const NOTHING_PASSED: PassedOver = {};
+
 /** How a `Hub` remembers debts. */
 export interface HubOptions {
   readonly clock: Clock;
@@ -40,9 +44,9 @@ export class UserConnections implements MailboxListener {
   /** The life of the mailbox that debts and cursor are about. */
   #epoch = "";
   /** What broken plain connections are owed, the most first, until others take it over. */
-  readonly #debts: Debt[] = [];
+  #debts = NO_DEBTS;
   /** What plain connections were not given, above their shared cursor. */
-  #passed: PassedOver = {};
+  #passed = NOTHING_PASSED;
   /** How far the cursor of the plain device was said to have come: the broker may not have heard yet. */
   #reached = 0;
   /**
@@ -73,13 +77,13 @@ export class UserConnections implements MailboxListener {
     if (epoch !== this.#epoch) {
       this.#inherited = movedAt !== undefined && movedAt < this.#options.startedAt ? offset : undefined;
       this.#epoch = epoch;
-      this.#debts.length = 0;
-      this.#passed = {};
+      this.#debts = NO_DEBTS;
+      this.#passed = NOTHING_PASSED;
       this.#reached = 0;
     }
     this.#forgetExpired();
     const [most] = this.#debts;
-    this.#debts.pop();
+    this.#debts = this.#debts.slice(0, -1);
     for (const debt of this.#debts) debt.expiresAt ??= this.#expiry();
     return Math.min(Math.max(offset, this.#reached), most?.confirmed ?? NOTHING_OWED, this.#inherited ?? NOTHING_OWED);
   }
@@ -98,9 +102,8 @@ export class UserConnections implements MailboxListener {
     // With the last one gone, the time of those it left behind stands still.
     if (another === undefined) for (const debt of this.#debts) debt.expiresAt = undefined;
     if (confirmed >= due) return;
-    this.#debts.push({ confirmed, expiresAt: another === undefined ? undefined : this.#expiry() });
-    this.#debts.sort((a, b) => a.confirmed - b.confirmed);
-    if (this.#debts.length > MAX_DEBTS) this.#debts.pop();
+    const debt = { confirmed, expiresAt: another === undefined ? undefined : this.#expiry() };
+    this.#debts = [...this.#debts, debt].sort((a, b) => a.confirmed - b.confirmed).slice(0, MAX_DEBTS);
   }
 
   /**
@@ -144,8 +147,7 @@ export class UserConnections implements MailboxListener {
   #forgetExpired(): void {
     const now = this.#options.clock.now();
     if (now >= this.#options.heldUntil) this.#inherited = undefined;
-    const kept = this.#debts.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
-    if (kept.length < this.#debts.length) this.#debts.splice(0, this.#debts.length, ...kept);
+    if (this.owes) this.#debts = this.#debts.filter(({ expiresAt }) => expiresAt === undefined || expiresAt > now);
   }
 
   *#plain(): Iterable<Connection> {

@@ -13,8 +13,8 @@ import { makeRoom, PresenceTracker } from "./presence.ts";
 interface Present {
   /** Which user this is since the start, counted as they come online: what a page is continued by. */
   readonly number: number;
-  /** By socket id, oldest first. */
-  readonly connections: Map<string, PlacedConnection>;
+  /** Oldest first. Replaced as a whole: nearly all users have one. */
+  connections: readonly PlacedConnection[];
 }
 
 /** Presence of a process that is alone: the specification of the port in code. */
@@ -34,12 +34,12 @@ export class LocalPresence implements Presence {
 
   async attach(connection: PresentConnection): Promise<Attached> {
     const { userId, socketId } = connection;
-    const known = this.#users.get(userId)?.connections;
-    if (known?.has(socketId)) return { accepted: true, evicted: [] };
-    const evicted = makeRoom([...(known?.values() ?? [])], connection, this.#settings);
+    const known = this.#users.get(userId)?.connections ?? [];
+    if (known.some((one) => one.socketId === socketId)) return { accepted: true, evicted: [] };
+    const evicted = makeRoom(known, connection, this.#settings);
     if (evicted === undefined) return { accepted: false, evicted: [] };
-    const user = this.#users.get(userId) ?? { number: ++this.#came, connections: new Map() };
-    user.connections.set(socketId, { ...connection, node: this.node });
+    const user: Present = this.#users.get(userId) ?? { number: ++this.#came, connections: [] };
+    user.connections = [...user.connections, { ...connection, node: this.node }];
     this.#users.set(userId, user);
     this.#connections += 1;
     this.#tracker.connected(userId);
@@ -84,14 +84,16 @@ export class LocalPresence implements Presence {
 
   #find(userId: string): PresentUser {
     const lastSeen = this.#tracker.lastSeen(userId);
-    const connections = [...(this.#users.get(userId)?.connections.values() ?? [])];
+    const connections = this.#users.get(userId)?.connections ?? [];
     return { userId, connections, ...(lastSeen !== undefined && { lastSeen }) };
   }
 
   #remove(userId: string, socketId: string): void {
     const user = this.#users.get(userId);
-    if (!user?.connections.delete(socketId)) return;
-    if (user.connections.size === 0) this.#users.delete(userId);
+    const others = user?.connections.filter((one) => one.socketId !== socketId) ?? [];
+    if (user === undefined || others.length === user.connections.length) return;
+    user.connections = others;
+    if (others.length === 0) this.#users.delete(userId);
     this.#connections -= 1;
     this.#tracker.disconnected(userId);
   }

@@ -37,6 +37,17 @@ export interface RegistrationContext {
 /** Events kept while an identity is being established: more than a page sends when it opens. */
 const MAX_EARLY_EVENTS = 16;
 
+const REGISTRATION = Symbol("usercast");
+
+type Registered = Socket & { [REGISTRATION]?: Registration };
+
+/** A listener for any number of sockets: each calls it as its `this`. */
+const hears = (take: (one: Registration, ...args: unknown[]) => void) =>
+  function (this: Registered, ...args: unknown[]): void {
+    const registration = this[REGISTRATION];
+    if (registration !== undefined) take(registration, ...args);
+  };
+
 type Acknowledge = (answer: unknown) => void;
 
 /**
@@ -79,24 +90,34 @@ export class Registration implements Taker {
   #turn: Promise<void>;
   /** Ordinary events that came while the handshake's identity was being established; nothing once it is. */
   #early: (readonly [event: string, args: readonly unknown[]])[] | undefined;
-  #registers = { second: 0, count: 0 };
+  /** Registrations in a second, and which one. */
+  #registers = 0;
+  #registersSecond = 0;
   #registerTimer: CancelTimer | undefined;
   #expiryTimer: CancelTimer | undefined;
   #inbound: Inbound | undefined;
+
+  /** What all sockets share to hear of events: `this` is the socket, so that a connection needs none of its own. */
+  static readonly #heard = {
+    disconnect: hears((one) => one.#end()),
+    [EVENTS.ack]: hears((one, offset, ...rest) => one.#onAck(offset, ...rest)),
+    [EVENTS.read]: hears((one, offset, ...rest) => one.#onRead(offset, ...rest)),
+    [EVENTS.send]: hears((one, request, ...rest) => one.#onSend(request, ...rest)),
+    [EVENTS.state]: hears((one, requests, ...rest) => one.#onState(requests, ...rest)),
+  };
+  static readonly #hearsRegister = hears((one, value, ...rest) => one.#onRegister(value, ...rest));
+  static readonly #hearsAny = hears((one, event, ...args) => one.#onAny(String(event), ...args));
 
   constructor(socket: Socket, context: RegistrationContext) {
     this.socket = socket;
     this.#context = context;
     this.#link = new SocketLink(socket, context.format, context.options.congestionBytes);
     const { registerEvent, registerTimeoutMs, clock } = context.options;
-    socket.on("disconnect", this.#onDisconnect);
-    socket.on(EVENTS.ack, this.#onAck);
-    socket.on(EVENTS.read, this.#onRead);
-    socket.on(EVENTS.send, this.#onSend);
-    socket.on(EVENTS.state, this.#onState);
-    socket.onAny(this.#onAny);
+    (socket as Registered)[REGISTRATION] = this;
+    for (const [event, listener] of Object.entries(Registration.#heard)) socket.on(event, listener);
+    socket.onAny(Registration.#hearsAny);
     if (context.format.customEncode === undefined) this.#inbound = Inbound.of(socket, this);
-    if (registerEvent !== false) socket.on(registerEvent, this.#onRegister);
+    if (registerEvent !== false) socket.on(registerEvent, Registration.#hearsRegister);
     if (registerTimeoutMs !== false) {
       this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
     }
@@ -221,9 +242,10 @@ export class Registration implements Taker {
   #isFlood(): boolean {
     const { clock, maxRegistersPerSecond } = this.#context.options;
     const second = Math.floor(clock.now() / 1_000);
-    if (this.#registers.second !== second) this.#registers = { second, count: 0 };
-    this.#registers.count += 1;
-    return this.#registers.count > maxRegistersPerSecond;
+    if (this.#registersSecond !== second) this.#registers = 0;
+    this.#registersSecond = second;
+    this.#registers += 1;
+    return this.#registers > maxRegistersPerSecond;
   }
 
   /** Refuses the socket: for good, unless trying again can help. */
@@ -245,7 +267,7 @@ export class Registration implements Taker {
     return typeof value === "function" && !this.#link.congested ? (value as Acknowledge) : undefined;
   }
 
-  readonly #onRegister = (value: unknown, ...rest: readonly unknown[]): void => {
+  #onRegister(value: unknown, ...rest: readonly unknown[]): void {
     const answer = this.#callback(rest.at(-1) ?? value);
     if (this.#isFlood()) {
       answer?.({ ok: false, error: new UsercastError("RATE_LIMITED").toJSON() });
@@ -255,15 +277,15 @@ export class Registration implements Taker {
       const result = await this.#register(value);
       answer?.(result);
     });
-  };
+  }
 
-  readonly #onAck = (offset: unknown, ...rest: readonly unknown[]): void => {
+  #onAck(offset: unknown, ...rest: readonly unknown[]): void {
     this.#answer(this.#callback(rest.at(-1) ?? offset), (connection) => connection.ack(offset));
-  };
+  }
 
-  readonly #onRead = (offset: unknown, ...rest: readonly unknown[]): void => {
+  #onRead(offset: unknown, ...rest: readonly unknown[]): void {
     this.#answer(this.#callback(rest.at(-1) ?? offset), (connection) => connection.read(offset));
-  };
+  }
 
   #answer(answer: Acknowledge | undefined, take: (connection: Connection) => void): void {
     try {
@@ -286,8 +308,9 @@ export class Registration implements Taker {
     this.#send(request, isAnswered ? (answer) => this.#link.answer(packet, answer) : undefined);
   }
 
-  readonly #onSend = (request: unknown, ...rest: readonly unknown[]): void =>
+  #onSend(request: unknown, ...rest: readonly unknown[]): void {
     this.#send(request, this.#callback(rest.at(-1) ?? request));
+  }
 
   #send(request: unknown, answer: Acknowledge | undefined): void {
     const sender = this.#registeredConnection();
@@ -295,21 +318,19 @@ export class Registration implements Taker {
     else this.#context.userSends.take(sender.userId, request, (result) => answer?.(result));
   }
 
-  readonly #onState = (requests: unknown, ...rest: readonly unknown[]): void => {
+  #onState(requests: unknown, ...rest: readonly unknown[]): void {
     const answer = this.#callback(rest.at(-1) ?? requests);
     const asker = this.#registeredConnection();
     if (asker === undefined) answer?.({ ok: false, error: new UsercastError("NOT_REGISTERED").toJSON() });
     else void this.#context.userSends.states(asker, requests).then((result) => answer?.(result));
-  };
+  }
 
-  readonly #onAny = (event: string, ...args: readonly unknown[]): void => {
+  #onAny(event: string, ...args: readonly unknown[]): void {
     // As long as some wait, later ones wait behind them.
     if (this.#early === undefined) {
       if (this.#registeredConnection() !== undefined) this.#context.onEvent(this, event, args);
     } else if (this.#early.length < MAX_EARLY_EVENTS) this.#early.push([event, args]);
-  };
-
-  readonly #onDisconnect = (): void => this.#end();
+  }
 
   #registeredConnection(): ConnectionInfo | undefined {
     const { state, info } = this.#connection ?? {};
@@ -324,14 +345,11 @@ export class Registration implements Taker {
     this.#connection?.gone();
     this.#link.release();
     const { registerEvent } = this.#context.options;
-    this.socket.off("disconnect", this.#onDisconnect);
-    this.socket.off(EVENTS.ack, this.#onAck);
     this.#inbound?.release();
-    this.socket.off(EVENTS.read, this.#onRead);
-    this.socket.off(EVENTS.send, this.#onSend);
-    this.socket.off(EVENTS.state, this.#onState);
-    this.socket.offAny(this.#onAny);
-    if (registerEvent !== false) this.socket.off(registerEvent, this.#onRegister);
+    for (const [event, listener] of Object.entries(Registration.#heard)) this.socket.off(event, listener);
+    this.socket.offAny(Registration.#hearsAny);
+    if (registerEvent !== false) this.socket.off(registerEvent, Registration.#hearsRegister);
+    delete (this.socket as Registered)[REGISTRATION];
     this.#context.onEnd(this);
   }
 }

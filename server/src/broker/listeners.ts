@@ -2,7 +2,11 @@ import type { Control, ControlTarget, CursorsMoved, Entry, MailboxListener, Sign
 import type { Renewed } from "./epoch.ts";
 
 const nothing = (): void => {};
-const SILENT = { entry: nothing, signal: nothing, cursors: nothing, interrupted: nothing };
+const SILENT: MailboxListener = { entry: nothing, signal: nothing, cursors: nothing, interrupted: nothing, control: nothing };
+
+interface Subscription {
+  listener: MailboxListener;
+}
 
 /** Where a target is heard: nodes have ids that no user can have. */
 export const placeOf = (target: ControlTarget): string => ("node" in target ? `\0${target.node}` : target.userId);
@@ -18,7 +22,8 @@ type Call = (listener: MailboxListener) => void;
  */
 export class Listeners {
   readonly #report: (error: unknown) => void;
-  readonly #byUser = new Map<string, Set<{ readonly listener: MailboxListener }>>();
+  /** Replaced as a whole, so that one listener, as nearly every user has, costs little. */
+  readonly #byUser = new Map<string, readonly Subscription[]>();
   readonly #calls: { readonly userId: string; readonly call: Call }[] = [];
   #telling = false;
 
@@ -29,12 +34,14 @@ export class Listeners {
 
   /** Adds a listener until the returned function is called. */
   add(userId: string, listener: MailboxListener): Unsubscribe {
-    const subscription = { listener };
-    const subscriptions = this.#byUser.get(userId) ?? new Set();
-    this.#byUser.set(userId, subscriptions.add(subscription));
+    const subscription: Subscription = { listener };
+    this.#byUser.set(userId, [...(this.#byUser.get(userId) ?? []), subscription]);
     return async () => {
-      subscriptions.delete(subscription);
-      if (subscriptions.size === 0 && this.#byUser.get(userId) === subscriptions) this.#byUser.delete(userId);
+      // Also who is being told of something just now, and has not come to it, is not to.
+      subscription.listener = SILENT;
+      const others = (this.#byUser.get(userId) ?? []).filter((one) => one !== subscription);
+      if (others.length > 0) this.#byUser.set(userId, others);
+      else this.#byUser.delete(userId);
     };
   }
 

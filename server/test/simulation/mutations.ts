@@ -60,7 +60,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "what a broken plain connection is owed is forgotten",
     file: "hub.ts",
-    text: "    this.#debts.push({ confirmed, expiresAt: another === undefined ? undefined : this.#expiry() });\n",
+    text: "    this.#debts = [...this.#debts, debt].sort((a, b) => a.confirmed - b.confirmed).slice(0, MAX_DEBTS);\n",
     replacement: "",
     family: "breaks",
   },
