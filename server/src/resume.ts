@@ -66,9 +66,11 @@ export function startOf(state: StartState, claim?: Position, page?: Page, firstO
   };
 }
 
+const NO_HOLES: readonly Missed[] = [];
+
 /** The hole between two offsets that were given, told by its reasons: what limits removed, then what expired. */
 export function holes(after: number, before: number, trimmed: number): readonly Missed[] {
-  if (before <= after + 1) return [];
+  if (before <= after + 1) return NO_HOLES;
   const split = Math.min(Math.max(trimmed, after), before - 1);
   const found: Missed[] = [];
   if (split > after) found.push({ after, before: split + 1, reason: "trimmed" });

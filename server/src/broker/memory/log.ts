@@ -1,7 +1,7 @@
 import type { Entry } from "../../ports.ts";
 
 // What a message is remembered by: numbers in one array and text in one buffer, for a whole mailbox. As objects, a million messages would be
-// several million for the collector to look at, again and again, and would take more room than they hold.
+// several million for the collector to look at, again and again.
 
 /** Numbers per message. */
 const OFFSET = 0;
