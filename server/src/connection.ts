@@ -60,7 +60,6 @@ export class Connection implements LinkListener {
   readonly #link: Link;
   readonly #context: ConnectionContext;
   readonly #listener: ConnectionListener;
-
   #state: ConnectionState = "joining";
   #epoch = "";
   /** Everything up to here was pushed, told as missed, or is not for this connection. */
@@ -94,11 +93,9 @@ export class Connection implements LinkListener {
     this.#context = context;
     this.#listener = listener;
     this.#window = new Window(context);
-    if (!plain) return;
-    this.#heartbeats = new HeartbeatRequests(context, () => {
-      // Where the client's protocol has no way to be asked, only congestion bounds what is pushed.
-      if (!this.#link.ping()) this.#window.open();
-    });
+    // Where the client's protocol has no way to be asked, only congestion bounds what is pushed.
+    const ask = (): void => void (link.ping() || this.#window.open());
+    if (plain) this.#heartbeats = new HeartbeatRequests(context, ask);
   }
 
   get state(): ConnectionState {
@@ -223,10 +220,9 @@ export class Connection implements LinkListener {
   /** Ends the connection, saying why. */
   close(code: ErrorCode, reconnect: boolean, message: string = ERRORS[code].message): void {
     if (this.#state === "closed") return;
-    const closing: Closing = { code, message, reconnect };
     // Before `ready` the client knows no secret.
     const secret = this.plain || this.#state === "joining" ? "" : this.info.secret;
-    this.#link.send(controlFrame(EVENTS.closing, secret, closing));
+    this.#link.send(controlFrame(EVENTS.closing, secret, { code, message, reconnect } satisfies Closing));
     this.gone(code === "EPOCH_CHANGED");
     this.#link.close(reconnect);
   }
