@@ -62,7 +62,8 @@ function together(first: CursorMove, second: CursorMove): CursorMove {
 const replaces = (next: CursorMove, move: CursorMove): boolean =>
   (next.delivered ?? -1) >= (move.delivered ?? -1) &&
   (next.witness?.offset ?? 0) >= (move.witness?.offset ?? 0) &&
-  (move.read ?? move.began ?? move.missed ?? move.skipped) === undefined &&
+  (next.shared?.number ?? 0) >= (move.shared?.number ?? 0) &&
+  (move.read ?? move.began ?? move.missed ?? move.skipped ?? move.shared?.turns) === undefined &&
   next.transient === move.transient;
 
 type Devices = Map<string, WaitingMove>;

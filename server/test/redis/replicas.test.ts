@@ -52,6 +52,7 @@ describe("replicas that must have a message", () => {
     replica.pause();
     const [result] = await broker.publish([draft("ana", { key })]);
     expect(result).toMatchObject({ state: "failed", error: { code: "UNAVAILABLE" } });
+    expect(result?.state === "failed" && result.error.message).toContain("Only 0 of 1 replicas have the message;");
     const [again] = await broker.publish([draft("ana", { key })]);
     expect(again).toMatchObject({ state: "failed", error: { code: "UNAVAILABLE" } });
     replica.resume();

@@ -95,7 +95,8 @@ export class Line {
         return await send(this.client);
       } catch (error) {
         if (isReadOnly(error)) await this.#moveOn();
-        else if (isReply(error) || this.#isClosed) throw translated(error);
+        // What an answer was found to say is ours.
+        else if (isReply(error) || error instanceof UsercastError || this.#isClosed) throw translated(error);
         // Nothing tells whether it arrived, so it is sent again; a connection that fails without closing has its turn first.
         else if (this.isUp) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
         if (isOver()) throw translated(error);
