@@ -5,6 +5,8 @@ import { availableParallelism } from "node:os";
 
 /** Longest wait for an answer. */
 const PATIENCE_MS = 1_800_000;
+/** Longest wait for a child to end by itself. */
+const FAREWELL_MS = 2_000;
 
 let canPin;
 /** Whether processes can be tied to a core here. */
@@ -42,7 +44,15 @@ export async function start(script, { args = [], side = "clients", node = [] } =
       if (given.failure !== undefined) throw new Error(given.failure);
       return given;
     },
+    /** Lets it end by itself, so that it leaves no folder behind; for some time. */
     async stop() {
+      if (child.connected) child.disconnect();
+      const timer = setTimeout(() => child.kill("SIGKILL"), FAREWELL_MS);
+      await ended.catch(() => {});
+      clearTimeout(timer);
+    },
+    /** `kill -9`. */
+    async kill() {
       child.kill("SIGKILL");
       await ended.catch(() => {});
     },

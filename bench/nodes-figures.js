@@ -160,7 +160,7 @@ export async function presence({ redis, repeats, users }) {
     // At another moment of the lease each time.
     await delay((LEASE_MS / 3 / repeats) * i);
     const killedAt = performance.now();
-    await victim.stop();
+    await victim.kill();
     while ((await survivor.ask({ do: "online", names })).online > 0) await delay(100);
     seconds.push((performance.now() - killedAt) / 1_000);
   }
@@ -189,7 +189,7 @@ export async function resume({ redis, repeats, users }) {
     await survivor.ask({ do: "fill", messages: 1 });
     await receivers.ask({ do: "expect", count: names.length });
     await delay(SETTLE_MS);
-    await victim.stop();
+    await victim.kill();
     await receivers.ask({ do: "leave" });
     await survivor.ask({ do: "fill", messages: 1 });
     await receivers.ask({ do: "begin" });
