@@ -97,10 +97,10 @@ function closeInOrder(this: Known, discard?: boolean): void {
 /**
  * One engine connection, which several namespaces may share: how frames reach it, and which pings were answered.
  *
- * **Frames.** WebSocket frames that were prepared are gathered and leave at the end of the turn, in one piece and straight through the
- * transport's socket. The order is that of the calls because nothing of the engine's waits when they are gathered, and because they are
- * written before the engine takes a packet of anybody's (it tells by `packetCreate` first) and before it closes. A turn ends
- * before anything is received, so that no upgrade falls into it.
+ * **Frames.** WebSocket frames that were prepared are gathered and leave when the event loop has gone through what had arrived, in one piece and
+ * straight through the transport's socket. So an answer, and what others send to the same client meanwhile, are one write. The order is that of the calls
+ * because nothing of the engine's waits when the first is gathered, and because they are written before the engine takes a packet of anybody's (it tells
+ * by `packetCreate` first) and before it closes. A connection on a WebSocket has no other transport to change to.
  *
  * **Pings.** Packets of a connection arrive in order, so the pong that answers a ping proves that everything written before the ping
  * has reached the client. Pongs carry no label and the engine pings too, so all are counted. In Engine.IO 3 it is the client that
@@ -168,7 +168,7 @@ export class EngineConnection {
 
   /** Adds a WebSocket frame to those of this turn, where that `isDirect`. */
   gather(frame: string): void {
-    if (this.#gathered === "" && gathered.push(this) === 1) process.nextTick(flushAll);
+    if (this.#gathered === "" && gathered.push(this) === 1) setImmediate(flushAll);
     this.#gathered += frame;
     if (this.#gathered.length > MAX_GATHERED) this.flush();
   }
