@@ -31,6 +31,12 @@ test("what a Redis that flushes every second loses is told, and everything that 
   for (let rounds = 0; rounds < ROUNDS; rounds++) {
     const before = accepted.size;
     await until("some more are accepted", () => accepted.size > before + 20);
+    // Who brings no place is found by what the store knows of them, once they were given something.
+    const plainIsKnown = async (): Promise<boolean> => {
+      const [devices = ""] = await redis.client.keys("usercast:*:d");
+      return (await redis.client.hexists(devices, "plain")) === 1;
+    };
+    await until("the store knows of plain clients", plainIsKnown);
     const flushed = await redis.logBytes();
     await delay(random() * 900);
     await redis.kill();

@@ -5,6 +5,7 @@ import {
   EVENTS,
   isOffset,
   type Missed,
+  type Position,
   type Ready,
   UsercastError,
 } from "@usercast/protocol";
@@ -120,7 +121,7 @@ export class Connection implements LinkListener {
    *
    * @param enter for a plain connection: says where it begins, before anything is pushed, to those with whom it shares its device
    */
-  async join(enter?: (cursor: number | undefined) => Promise<void>): Promise<void> {
+  async join(enter?: (cursor: number | undefined, head: Position) => Promise<void>): Promise<void> {
     const found = await findStart(this.#context.broker, this.info);
     if (found === undefined) return this.close("EPOCH_CHANGED", true);
     const { state, known, start } = found;
@@ -136,7 +137,7 @@ export class Connection implements LinkListener {
     // A position the client brought moves no cursor; that it holds, the client may confirm.
     this.#confirmed = this.info.claim === undefined ? offset : Math.min(offset, (known ?? state.user).delivered);
     this.#deviceKnown = known !== undefined;
-    await enter?.(known?.delivered);
+    await enter?.(known?.delivered, state.head);
     if (this.#state !== "joining") return;
     this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
     const read = this.#readMark.begin(state.epoch, state.user.read);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Missed, type MissedReason, PLAIN_DEVICE } from "@usercast/protocol";
+import { type Missed, type MissedReason, PLAIN_DEVICE, type Position } from "@usercast/protocol";
 import { Connection, type ConnectionInfo } from "./connection.ts";
 import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
@@ -75,7 +75,7 @@ export class Delivery implements ConnectionListener {
       const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);
       if (!mayStay) return;
       await this.#cursors.flush(userId);
-      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);
+      await connection.join(connection.plain ? (...where) => this.#enter(connection, group, ...where) : undefined);
     } catch (error) {
       this.#options.onError(error);
       connection.close("UNAVAILABLE", true);
@@ -154,9 +154,9 @@ export class Delivery implements ConnectionListener {
   }
 
   /** A plain connection has its start, from which on no node may pass what it is owed. */
-  async #enter(connection: Connection, group: UserConnections, cursor: number | undefined): Promise<void> {
+  async #enter(connection: Connection, group: UserConnections, ...where: [number | undefined, Position]): Promise<void> {
     const { userId, device } = connection.info;
-    const move = group.enter(connection, cursor);
+    const move = group.enter(connection, ...where);
     if (move === undefined) return;
     this.#cursors.moved(userId, device, connection.epoch, move);
     // What one process writes is in order anyway; other nodes have to know before anything is pushed.

@@ -4,6 +4,9 @@ import { Hub } from "./hub.ts";
 
 const hub = new Hub({ holder: "here", inheritedMs: 1_000, owedMs: 2_000, onControl: () => {} });
 
+/** Where the log ended when a connection found its start. */
+const HEAD = { epoch: "e", offset: 30, at: 3_000 };
+
 /** A user of their own, so that tests do not share one. */
 let users = 0;
 const group = () => hub.open(`user ${users++}`);
@@ -18,9 +21,9 @@ test("the plain cursor goes no further than the last of the plain connections, a
   const tabs = group();
   const [fast, slow] = [plain(10), plain(10)];
   tabs.all.add(fast);
-  expect(tabs.enter(fast, 0)).toMatchObject({ delivered: 10, shared: { holder: "here", floor: 10 } });
+  expect(tabs.enter(fast, 0, HEAD)).toMatchObject({ delivered: 10, shared: { holder: "here", floor: 10 } });
   tabs.all.add(slow);
-  tabs.enter(slow, 0);
+  tabs.enter(slow, 0, HEAD);
   come(fast, 20);
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 10, shared: { floor: 10 } });
   come(slow, 15);
@@ -31,9 +34,9 @@ test("who came and went is told once, in order, and with numbers that rise from 
   const tabs = group();
   const [first, second] = [plain(10), plain(12)];
   tabs.all.add(first).add(second);
-  const [began] = tabs.enter(first, 0)?.shared?.turns ?? [];
+  const [began] = tabs.enter(first, 0, HEAD)?.shared?.turns ?? [];
   expect(began).toMatchObject({ type: "began", at: 10 });
-  tabs.enter(second, 0);
+  tabs.enter(second, 0, HEAD);
   come(second, 15);
   tabs.remove(first);
   tabs.remove(second);
@@ -48,14 +51,14 @@ test("who came and went is told once, in order, and with numbers that rise from 
   const others = group();
   const other = plain(1);
   others.all.add(other);
-  expect(others.enter(other, 0)?.shared?.turns?.[0]?.number).toBeGreaterThan(last?.shared?.number ?? 0);
+  expect(others.enter(other, 0, HEAD)?.shared?.turns?.[0]?.number).toBeGreaterThan(last?.shared?.number ?? 0);
 });
 
 test("nothing is said of a device that the store does not know", () => {
   const tabs = group();
   const first = plain(0);
   tabs.all.add(first);
-  expect(tabs.enter(first, undefined)).toBeUndefined();
+  expect(tabs.enter(first, undefined, HEAD)).toBeUndefined();
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 0, shared: { floor: 0 } });
 });
 
@@ -63,10 +66,10 @@ test("a life of the mailbox that is over counts for nothing in the next", () => 
   const tabs = group();
   const old = plain(3);
   tabs.all.add(old);
-  tabs.enter(old, 0);
+  tabs.enter(old, 0, HEAD);
   const next = plain(2, "new");
   tabs.all.add(next);
-  tabs.enter(next, 0);
+  tabs.enter(next, 0, HEAD);
   tabs.remove(old);
   expect(tabs.plainMove("e", {})).toBeUndefined();
   expect(tabs.plainMove("new", {})).toMatchObject({ delivered: 2, shared: { floor: 2 } });
@@ -77,7 +80,7 @@ test("what plain connections passed as missed is named until the cursor that the
   const tabs = group();
   const [fast, slow] = [plain(5), plain(1)];
   tabs.all.add(fast).add(slow);
-  tabs.enter(fast, 0);
+  tabs.enter(fast, 0, HEAD);
   const early = { first: 1, last: 1 };
   const late = { first: 3, last: 4 };
   expect(tabs.plainMove("e", { missed: [early, late] })).toMatchObject({ delivered: 1, missed: [early] });
@@ -99,7 +102,7 @@ test("there is more to say while the cursor that plain connections share is behi
   const tabs = group();
   const only = plain(10);
   tabs.all.add(only);
-  tabs.enter(only, 10);
+  tabs.enter(only, 10, HEAD);
   expect(tabs.again()).toBeUndefined();
   come(only, 20);
   expect(tabs.again()).toMatchObject({ epoch: "e", move: { delivered: 20, shared: { floor: 20 } } });
@@ -112,4 +115,20 @@ test("there is more to say while the cursor that plain connections share is behi
   come(only, 30);
   tabs.remove(only);
   expect(tabs.again()).toBeUndefined();
+});
+
+test("whatever is said bears the newest place of the log, so that it says nothing of a log that comes in its place", () => {
+  const tabs = group();
+  const tab = plain(10);
+  tabs.all.add(tab);
+  expect(tabs.enter(tab, 0, HEAD)?.witness).toEqual({ offset: 30, at: 3_000 });
+  come(tab, 12);
+  expect(tabs.plainMove("e", { witness: { offset: 12, at: 1_200 } })?.witness).toEqual({ offset: 30, at: 3_000 });
+  come(tab, 40);
+  expect(tabs.plainMove("e", { witness: { offset: 40, at: 4_000 } })?.witness).toEqual({ offset: 40, at: 4_000 });
+  tabs.remove(tab);
+  expect(tabs.plainMove("e", {})?.witness).toEqual({ offset: 40, at: 4_000 });
+  const later = plain(0, "another life");
+  tabs.all.add(later);
+  expect(tabs.enter(later, 0, { epoch: "another life", offset: 0, at: 0 })?.witness).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { PLAIN_DEVICE } from "@usercast/protocol";
+import { PLAIN_DEVICE, type Position } from "@usercast/protocol";
 import type { Connection } from "./connection.ts";
 import { named, type PassedOver, split, together } from "./passed.ts";
 import type { Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
@@ -36,6 +36,8 @@ export class UserConnections implements MailboxListener {
   #reached = 0;
   /** How far that cursor is known to have come. */
   #stored = 0;
+  /** The newest place known of the log: what is said of a log that came in its place must change nothing. */
+  #witness: CursorMove["witness"];
 
   /** @param count gives numbers that rise */
   constructor(userId: string, options: HubOptions, count: () => number) {
@@ -48,15 +50,18 @@ export class UserConnections implements MailboxListener {
    * A plain connection has its start. What is owed to those that broke, the store knows: it is told who came, where it knows any.
    *
    * @param cursor where the store knows the plain device to be; nothing where it does not know it
+   * @param head where the log ended when it found its start
    */
-  enter({ epoch, confirmed }: Connection, cursor: number | undefined): CursorMove | undefined {
+  enter({ epoch, confirmed }: Connection, cursor: number | undefined, head: Position): CursorMove | undefined {
     if (epoch !== this.#epoch) {
       this.#epoch = epoch;
       this.#turns = NO_TURNS;
       this.#passed = NOTHING_PASSED;
       this.#reached = 0;
       this.#stored = 0;
+      this.#witness = undefined;
     }
+    this.#saw(head);
     if (cursor === undefined) return undefined;
     this.#stored = Math.max(this.#stored, cursor);
     this.#turns = [...this.#turns, { type: "began", number: this.#count(), at: confirmed }];
@@ -88,6 +93,7 @@ export class UserConnections implements MailboxListener {
    */
   plainMove(epoch: string, move: CursorMove): CursorMove | undefined {
     if (epoch === "" || epoch !== this.#epoch) return undefined;
+    if (move.witness !== undefined) this.#saw(move.witness);
     const floor = this.#floor();
     this.#reached = Math.max(this.#reached, floor ?? 0);
     const delivered = floor ?? this.#reached;
@@ -103,7 +109,7 @@ export class UserConnections implements MailboxListener {
       ...(floor !== undefined && { floor }),
       ...(turns.length > 0 && { turns }),
     };
-    return { delivered, shared, ...named(below), ...(move.witness && { witness: move.witness }) };
+    return { delivered, shared, ...named(below), ...(this.#witness && { witness: this.#witness }) };
   }
 
   entry(entry: Entry, epoch: string): void {
@@ -128,6 +134,10 @@ export class UserConnections implements MailboxListener {
 
   control(control: Control): void {
     this.#options.onControl(this.userId, control);
+  }
+
+  #saw({ offset, at }: Pick<Position, "offset" | "at">): void {
+    if (offset > (this.#witness?.offset ?? 0)) this.#witness = { offset, at };
   }
 
   /** Up to where all plain connections have confirmed; nothing where there are none. */
