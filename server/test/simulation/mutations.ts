@@ -123,9 +123,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     fault: "the position is read before the subscription is there",
     file: "delivery.ts",
-    text: "      const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);\n      if (!mayStay) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);\n",
+    text: "      const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);\n      if (!mayStay) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => this.#enter(connection, group, ...where) : undefined);\n",
     replacement:
-      "      if (!(await this.#attach(connection))) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (cursor) => this.#enter(connection, group, cursor) : undefined);\n      await this.#subscribe(group);\n",
+      "      if (!(await this.#attach(connection))) return;\n      await this.#cursors.flush(userId);\n      await connection.join(connection.plain ? (...where) => this.#enter(connection, group, ...where) : undefined);\n      await this.#subscribe(group);\n",
     family: "breaks",
   },
   {
