@@ -1,6 +1,7 @@
 // Processes that answer questions: servers on one core, everything else on another, so that neither takes time from the other.
 import { fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 /** Longest wait for an answer. */
@@ -56,6 +57,21 @@ export async function start(script, { args = [], side = "clients", node = [] } =
       child.kill("SIGKILL");
       await ended.catch(() => {});
     },
+  };
+}
+
+/**
+ * Has a process that answers no questions end with this one, at the latest.
+ * @returns ends it, and removes its folder
+ */
+export function endingWithUs(child, folder) {
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  return async () => {
+    process.off("exit", kill);
+    kill();
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    rmSync(folder, { recursive: true, force: true });
   };
 }
 

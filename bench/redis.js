@@ -1,12 +1,12 @@
 // A Redis of the bench's own, where it is as the broker takes it, and what is asked of it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Cluster, Redis } from "ioredis";
-import { pinned } from "./children.js";
+import { endingWithUs, pinned } from "./children.js";
 
 /** One address is that of a server, several with commas between them are those of a cluster. */
 export function locate(urls) {
@@ -34,8 +34,7 @@ export async function startRedis() {
   const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"];
   const [command, ...words] = [...pinned("server"), "redis-server", ...settings.map(String)];
   const child = spawn(command, words, { stdio: "ignore" });
-  const stopped = () => child.kill("SIGKILL");
-  process.once("exit", stopped);
+  const end = endingWithUs(child, folder);
   const client = new Redis(port, "127.0.0.1", { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on("error", () => {});
   const ended = once(child, "exit").then(([code]) => {
@@ -68,10 +67,7 @@ export async function startRedis() {
     },
     async stop() {
       client.disconnect();
-      process.off("exit", stopped);
-      stopped();
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-      rmSync(folder, { recursive: true, force: true });
+      await end();
     },
   };
 }

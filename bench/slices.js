@@ -38,6 +38,28 @@ export async function openRow(row, { users = 1_000, perUser = 1, isOrdered = fal
 }
 
 /**
+ * Opens every row that one of these families needs, measures one family after the other, and stops the rows.
+ * @param families names of rows by names of families
+ * @param rows all there are, by name, in the order in which they take turns
+ * @param measure answers the cases of a family; given its name and what was opened of it
+ */
+export async function measureFamilies(families, rows, open, measure) {
+  const isWanted = (name) => Object.values(families).some((names) => names.includes(name));
+  const opened = [];
+  try {
+    for (const [name, row] of Object.entries(rows)) if (isWanted(name)) opened.push(await open({ name, ...row }));
+    const cases = [];
+    for (const [family, names] of Object.entries(families)) {
+      const some = opened.filter(({ row }) => names.includes(row.name));
+      cases.push(...(await measure(family, some)));
+    }
+    return cases;
+  } finally {
+    for (const { stop } of opened) await stop();
+  }
+}
+
+/**
  * Has messages sent, and waits until everything was received and confirmed. Throws where a message was lost or came twice.
  * @param drive sends them, and tells how many were `sent` and when it `began`; the server's CPU time counts from then on
  */
@@ -111,35 +133,52 @@ export async function alternate(opened, { family, repeats, warmUps, sliceMs, pro
 }
 
 /** Whether Usercast is what is measured, and not what it is compared with. */
-export const isOurs = ({ server, start }) => server?.kind === "usercast" || server?.over === "usercast" || start !== undefined;
+const isOurs = ({ server, start }) => server?.kind === "usercast" || server?.over === "usercast" || start !== undefined;
 
-/** The rows of a family that was measured, as they are reported: the figure, and what is told beside it. */
+/** What a row of a family is, as it is reported. */
+export const aboutRow = (family, row) => ({
+  family,
+  row: row.name,
+  title: row.title,
+  client: row.wire,
+  isOurs: isOurs(row),
+});
+
+/** The part of a row's report that all have whose server was at work: the figure, and what is told beside it. */
+export const figureOf = (unit, figures, slices) => ({
+  unit,
+  ...spread(figures),
+  messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
+  serverUtilisation: median(slices.map(({ server }) => server)),
+});
+
+/** The same where the figure is what a second of the server's CPU time does. */
+export const rateOf = (things, slices) =>
+  figureOf(
+    `${things} per CPU second`,
+    slices.map(({ perCpuSecond }) => perCpuSecond),
+    slices,
+  );
+
+/** The rows of a family that was measured, as they are reported. */
 export const casesOf = (family, samples) =>
   [...samples].map(([{ row }, slices]) => ({
-    family,
-    row: row.name,
-    title: row.title,
-    client: row.wire,
-    isOurs: isOurs(row),
-    unit: "messages per CPU second",
-    ...spread(slices.map(({ perCpuSecond }) => perCpuSecond)),
-    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
-    serverUtilisation: median(slices.map(({ server }) => server)),
+    ...aboutRow(family, row),
+    ...rateOf("messages", slices),
     systemShare: median(slices.map(({ inSystem }) => inSystem)),
     clientUtilisation: median(slices.map(({ receivers }) => receivers)),
   }));
 
 /** The same for rows whose figure is the time that messages took. */
-export const timedCasesOf = (family, samples, name) =>
+export const timedCasesOf = (family, samples, name = () => ({})) =>
   [...samples].map(([one, slices]) => ({
-    family,
+    ...aboutRow(family, one.row),
     ...name(one),
-    client: one.row.wire,
-    isOurs: isOurs(one.row),
-    unit: "µs, p99",
-    ...spread(slices.map(({ p99 }) => p99)),
-    messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
-    serverUtilisation: median(slices.map(({ server }) => server)),
+    ...figureOf(
+      "µs, p99",
+      slices.map(({ p99 }) => p99),
+      slices,
+    ),
     refused: median(slices.map(({ refused = 0 }) => refused)) || undefined,
     p50Micros: median(slices.map(({ p50 }) => p50)),
     p999Micros: median(slices.map(({ p999 }) => p999)),

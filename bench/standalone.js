@@ -1,11 +1,11 @@
 // The executable as a server of the bench, with mailboxes on LMDB in a folder of its own. It answers no questions: what it took is read from the system.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { pinned } from "./children.js";
+import { endingWithUs, pinned } from "./children.js";
 
 /** How finely Linux tells the time a process took. */
 const TICKS_PER_SECOND = 100;
@@ -24,6 +24,7 @@ export async function startStandalone() {
   const folder = mkdtempSync(join(tmpdir(), "usercast-bench-"));
   const words = [...pinned("server"), process.execPath, EXECUTABLE, "--port", "0", "--data", folder];
   const child = spawn(words[0], words.slice(1), { stdio: ["ignore", "pipe", "ignore"] });
+  const end = endingWithUs(child, folder);
   let output = "";
   let port;
   for await (const [text] of events(child)) {
@@ -33,8 +34,6 @@ export async function startStandalone() {
   }
   if (port === undefined) throw new Error(`The executable does not start: ${output}`);
   child.stdout.resume();
-  const stopped = () => child.kill("SIGKILL");
-  process.once("exit", stopped);
   let mark = [0, 0];
   const answers = {
     users: () => ({}),
@@ -48,12 +47,7 @@ export async function startStandalone() {
   return {
     ready: { port: Number(port) },
     ask: async (question) => answers[question.do](),
-    async stop() {
-      process.off("exit", stopped);
-      stopped();
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-      rmSync(folder, { recursive: true, force: true });
-    },
+    stop: end,
   };
 }
 

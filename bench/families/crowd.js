@@ -2,8 +2,8 @@
 // live user notices. On two cores server and clients hinder each other, so that figures are an upper bound of what the server is to blame for.
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "../children.js";
-import { startServer, userNames } from "../slices.js";
-import { median, quantile, spread } from "../stats.js";
+import { aboutRow, rateOf, startServer, userNames } from "../slices.js";
+import { median, quantile } from "../stats.js";
 
 const USERS = 1_000;
 const MESSAGES = 1_000;
@@ -12,14 +12,17 @@ const PER_SECOND = 200;
 const CALM_MS = 3_000;
 const WATCH_MS = 250;
 
-const ROWS = { memory: "Usercast, memory", lmdb: "Usercast, LMDB" };
+const ROWS = {
+  memory: { title: "Usercast, memory", wire: "sdk", server: { kind: "usercast", broker: "memory" } },
+  lmdb: { title: "Usercast, LMDB", wire: "sdk", server: { kind: "usercast", broker: "lmdb" } },
+};
 
 export const FAMILIES = {
   crowd: { title: `${USERS} users catch up ${MESSAGES} messages each, at once`, rows: Object.keys(ROWS), isExtra: true },
 };
 
-async function once(broker) {
-  const server = await startServer({ kind: "usercast", broker });
+async function once({ server: settings, wire }) {
+  const server = await startServer(settings);
   const crowd = await start("processes/crowd.js");
   const live = await start("processes/crowd.js");
   const { port, triggerPort } = server.ready;
@@ -27,7 +30,7 @@ async function once(broker) {
   await server.ask({ do: "users", names });
   await server.ask({ do: "fill", messages: MESSAGES });
   await server.ask({ do: "users", names: ["live"] });
-  await live.ask({ do: "connect", port, wire: "sdk", names: ["live"] });
+  await live.ask({ do: "connect", port, wire, names: ["live"] });
   const watch = async (ms) => {
     await live.ask({ do: "begin", latencies: true });
     await live.ask({ do: "trigger", port: triggerPort, ms, perSecond: PER_SECOND });
@@ -48,7 +51,7 @@ async function once(broker) {
     }
   })();
   await crowd.ask({ do: "begin" });
-  await crowd.ask({ do: "catchUp", port, wire: "sdk", names, round: 0 });
+  await crowd.ask({ do: "catchUp", port, wire, names, round: 0 });
   await crowd.ask({ do: "expect", count: USERS * MESSAGES });
   const seconds = (performance.now() - began) / 1_000;
   const { loopP99Ms } = await server.ask({ do: "delayUntil" });
@@ -74,20 +77,13 @@ export async function run({ crowd: names }, settings) {
   settings.tell(FAMILIES.crowd.title);
   const samples = new Map(names.map((name) => [name, []]));
   for (let round = 0; round < settings.repeats; round += 1) {
-    for (const name of names) samples.get(name).push(await once(name));
+    for (const name of names) samples.get(name).push(await once(ROWS[name]));
   }
   return names.map((name) => {
     const of = (part) => samples.get(name).map((one) => one[part]);
     return {
-      family: "crowd",
-      row: name,
-      title: ROWS[name],
-      client: "sdk",
-      isOurs: true,
-      unit: "messages per CPU second",
-      ...spread(of("perCpuSecond")),
-      messagesPerSecond: median(of("perSecond")),
-      serverUtilisation: median(of("server")),
+      ...aboutRow("crowd", { name, ...ROWS[name] }),
+      ...rateOf("messages", samples.get(name)),
       loopP99Ms: median(of("loopP99Ms")),
       liveBeforeP99Ms: median(of("before")),
       liveDuringP99Ms: median(of("during")),

@@ -1,5 +1,5 @@
 // A back end's message to a user, by an HTTP call: the callers are in the process of the receivers.
-import { alternate, casesOf, openRow, slice } from "../slices.js";
+import { alternate, casesOf, measureFamilies, openRow, slice } from "../slices.js";
 import { startStandalone } from "../standalone.js";
 
 /** Connections of callers, each with one call under way. */
@@ -30,28 +30,15 @@ export const FAMILIES = {
   "http-batch": { title: `Messages by HTTP calls of ${BATCH}`, rows: Object.keys(ROWS) },
 };
 
-export async function run(families, settings) {
-  const chosen = Object.keys(ROWS).filter((name) => Object.values(families).some((rows) => rows.includes(name)));
-  const opened = [];
-  try {
-    for (const name of chosen) opened.push(await openRow({ name, ...ROWS[name] }));
-    const cases = [];
-    for (const [family, names] of Object.entries(families)) {
-      settings.tell(FAMILIES[family].title);
-      const batch = family === "http" ? 1 : BATCH;
-      const samples = await alternate(
-        opened.filter(({ row }) => names.includes(row.name)),
-        // HTTP servers take long until they are compiled.
-        { ...settings, family, warmUps: settings.warmUps + 1 },
-        (one, ms) => {
-          const { port } = one.server.ready;
-          return slice(one, () => one.receivers.ask({ do: "call", port, ms, callers: CALLERS, batch }));
-        },
-      );
-      cases.push(...casesOf(family, samples));
-    }
-    return cases;
-  } finally {
-    for (const { stop } of opened) await stop();
-  }
-}
+export const run = (families, settings) =>
+  measureFamilies(families, ROWS, openRow, async (family, opened) => {
+    settings.tell(FAMILIES[family].title);
+    const batch = family === "http" ? 1 : BATCH;
+    // HTTP servers take long until they are compiled.
+    const longer = { ...settings, family, warmUps: settings.warmUps + 1 };
+    const samples = await alternate(opened, longer, (one, ms) => {
+      const { port } = one.server.ready;
+      return slice(one, () => one.receivers.ask({ do: "call", port, ms, callers: CALLERS, batch }));
+    });
+    return casesOf(family, samples);
+  });

@@ -1,7 +1,7 @@
 // What a connection costs that is made and does nothing: memory while it is there, CPU when it comes.
 import { setTimeout as delay } from "node:timers/promises";
 import { start } from "../children.js";
-import { isOurs, startServer, userNames } from "../slices.js";
+import { aboutRow, rateOf, startServer, userNames } from "../slices.js";
 import { median, spread } from "../stats.js";
 
 const CONNECTIONS = 10_000;
@@ -62,22 +62,17 @@ export async function run({ idle = [], connect = [] }, settings) {
     for (const [name, row] of chosen) samples.get(name).push(await once(row));
   }
   const of = (name, part) => samples.get(name).map((one) => one[part]);
-  const about = (name) => ({ row: name, title: ROWS[name].title, client: ROWS[name].wire, isOurs: isOurs(ROWS[name]) });
+  const about = (family, name) => aboutRow(family, { name, ...ROWS[name] });
   return [
     ...idle.map((name) => ({
-      family: "idle",
-      ...about(name),
+      ...about("idle", name),
       unit: "KiB of memory",
       ...spread(of(name, "residentKiB")),
       heapKiB: median(of(name, "heapKiB")),
     })),
     ...connect.map((name) => ({
-      family: "connect",
-      ...about(name),
-      unit: "connections per CPU second",
-      ...spread(of(name, "perCpuSecond")),
-      messagesPerSecond: median(of(name, "perSecond")),
-      serverUtilisation: median(of(name, "server")),
+      ...about("connect", name),
+      ...rateOf("connections", samples.get(name)),
       clientUtilisation: median(of(name, "crowd")),
     })),
   ];

@@ -1,7 +1,7 @@
 // Durable sends alone: to users who are not there, by so many senders of whom each waits until its message is accepted.
 import { startRedis } from "../redis.js";
-import { alternate, isOurs, startServer, userNames } from "../slices.js";
-import { median, spread } from "../stats.js";
+import { aboutRow, alternate, measureFamilies, rateOf, startServer, userNames } from "../slices.js";
+import { median } from "../stats.js";
 
 const SENDERS = [1, 64, 1_000];
 
@@ -22,8 +22,7 @@ export const FAMILIES = Object.fromEntries(
   ]),
 );
 
-async function open(name) {
-  const row = { name, ...ROWS[name] };
+async function open(row) {
   const redis = row.onRedis ? await startRedis() : undefined;
   const server = await startServer({ ...row.server, url: redis?.url });
   await server.ask({ do: "users", names: userNames(1_000) });
@@ -43,35 +42,15 @@ async function measure({ server, redis }, ms, senders) {
   return { perCpuSecond: sent / all, perSecond: sent / seconds, server: all / seconds, p50Micros, p99Micros };
 }
 
-export async function run(families, settings) {
-  const chosen = Object.keys(ROWS).filter((name) => Object.values(families).some((rows) => rows.includes(name)));
-  const opened = [];
-  try {
-    for (const name of chosen) opened.push(await open(name));
-    const cases = [];
-    for (const [family, names] of Object.entries(families)) {
-      settings.tell(FAMILIES[family].title);
-      const senders = Number(family.split("-")[1]);
-      const taken = opened.filter(({ row }) => names.includes(row.name));
-      const samples = await alternate(taken, { ...settings, family, warmUps: 1 }, (one, ms) => measure(one, ms, senders));
-      for (const [{ row }, slices] of samples) {
-        const of = (part) => slices.map((one) => one[part]);
-        cases.push({
-          family,
-          row: row.name,
-          title: row.title,
-          isOurs: isOurs(row),
-          unit: "messages per CPU second",
-          ...spread(of("perCpuSecond")),
-          messagesPerSecond: median(of("perSecond")),
-          serverUtilisation: median(of("server")),
-          p50Micros: median(of("p50Micros")),
-          p99Micros: median(of("p99Micros")),
-        });
-      }
-    }
-    return cases;
-  } finally {
-    for (const { stop } of opened) await stop();
-  }
-}
+export const run = (families, settings) =>
+  measureFamilies(families, ROWS, open, async (family, opened) => {
+    settings.tell(FAMILIES[family].title);
+    const senders = Number(family.split("-")[1]);
+    const samples = await alternate(opened, { ...settings, family, warmUps: 1 }, (one, ms) => measure(one, ms, senders));
+    return [...samples].map(([{ row }, slices]) => ({
+      ...aboutRow(family, row),
+      ...rateOf("messages", slices),
+      p50Micros: median(slices.map(({ p50Micros }) => p50Micros)),
+      p99Micros: median(slices.map(({ p99Micros }) => p99Micros)),
+    }));
+  });

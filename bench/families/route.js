@@ -1,5 +1,5 @@
 // A client's message to another user, through the server: the load are the clients themselves, in a process of their own.
-import { alternate, casesOf, openRow, slice, timedCasesOf, timedMs, timedSlice } from "../slices.js";
+import { alternate, casesOf, measureFamilies, openRow, slice, timedCasesOf, timedMs, timedSlice } from "../slices.js";
 
 /** Messages on their way from client to client at once. */
 const UNDER_WAY = 1_000;
@@ -41,23 +41,12 @@ const MEASURES = {
       const question = { do: "routePaced", as, ms: timedMs(ms, round), perSecond: PER_SECOND, isAnswered };
       return timedSlice(one, () => one.receivers.ask(question));
     });
-    return timedCasesOf("route-latency", samples, ({ row }) => ({ row: row.name, title: row.title }));
+    return timedCasesOf("route-latency", samples);
   },
 };
 
-export async function run(families, settings) {
-  const chosen = Object.keys(ROWS).filter((name) => Object.values(families).some((rows) => rows.includes(name)));
-  const opened = [];
-  try {
-    for (const name of chosen) opened.push(await openRow({ name, ...ROWS[name] }));
-    const cases = [];
-    for (const [family, names] of Object.entries(families)) {
-      settings.tell(FAMILIES[family].title);
-      const some = opened.filter(({ row }) => names.includes(row.name));
-      cases.push(...(await MEASURES[family](some, settings)));
-    }
-    return cases;
-  } finally {
-    for (const { stop } of opened) await stop();
-  }
-}
+export const run = (families, settings) =>
+  measureFamilies(families, ROWS, openRow, (family, opened) => {
+    settings.tell(FAMILIES[family].title);
+    return MEASURES[family](opened, settings);
+  });

@@ -1,5 +1,5 @@
 // Messages that the server itself sends to its users: one by one, in bursts, one to many, to several connections; and how long they take.
-import { alternate, casesOf, openRow, slice, timedCasesOf, timedMs, timedSlice } from "../slices.js";
+import { alternate, casesOf, measureFamilies, openRow, slice, timedCasesOf, timedMs, timedSlice } from "../slices.js";
 import { median } from "../stats.js";
 
 /** Sends under way at once: in a turn of the loop; and where each waits for a disk or another process. */
@@ -100,25 +100,16 @@ async function latency(opened, settings, names) {
 }
 
 /** Opens what these families need, and measures one after the other. */
-async function onServers(families, settings, crowd) {
+function onServers(families, settings, crowd) {
   // Rows of latencies have their rate behind their name.
-  const names = Object.values(families).flatMap((rows) => rows.map((row) => row.replace(/-(?:\d+|half)$/, "")));
-  const isWanted = (name) => names.includes(name);
-  const wanted = Object.entries(ROWS).filter(([name]) => isWanted(name));
-  const opened = [];
-  try {
-    for (const [name, row] of wanted) opened.push(await openRow({ name, ...row }, { ...crowd, isOrdered: true }));
-    const cases = [];
-    for (const [family, rows] of Object.entries(families)) {
-      settings.tell(FAMILIES[family].title);
-      const chosen = opened.filter(({ row }) => rows.includes(row.name));
-      if (family === "latency") cases.push(...(await latency(opened, settings, rows)));
-      else cases.push(...casesOf(family, await alternate(chosen, { ...settings, family }, load(STEPS[family] ?? family))));
-    }
-    return cases;
-  } finally {
-    for (const { stop } of opened) await stop();
-  }
+  const withoutRates = (rows) => rows.map((row) => row.replace(/-(?:\d+|half)$/, ""));
+  const needed = Object.fromEntries(Object.entries(families).map(([family, rows]) => [family, withoutRates(rows)]));
+  const open = (row) => openRow(row, { ...crowd, isOrdered: true });
+  return measureFamilies(needed, ROWS, open, async (family, opened) => {
+    settings.tell(FAMILIES[family].title);
+    if (family === "latency") return latency(opened, settings, families[family]);
+    return casesOf(family, await alternate(opened, { ...settings, family }, load(STEPS[family] ?? family)));
+  });
 }
 
 /** @param families names of rows by names of families */
