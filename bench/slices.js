@@ -145,7 +145,7 @@ export const aboutRow = (family, row) => ({
 });
 
 /** The part of a row's report that all have whose server was at work: the figure, and what is told beside it. */
-export const figureOf = (unit, figures, slices) => ({
+const figureOf = (unit, figures, slices) => ({
   unit,
   ...spread(figures),
   messagesPerSecond: median(slices.map(({ perSecond }) => perSecond)),
