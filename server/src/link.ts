@@ -3,8 +3,8 @@ import { decodeArguments } from "./encode.ts";
 import { type Engine, EngineConnection, type PingListener } from "./engine.ts";
 import { type Frame, webSocketText } from "./frame.ts";
 
-// The only file that touches what lies below Socket.IO's documented surface. Frames go to the engine connection and not
-// through `socket.emit`, because with connection state recovery on, `emit` would enter them into the adapter's log.
+// How frames become packets. With `engine.ts` and `inbound.ts` the only file that touches what lies below Socket.IO's documented surface. Frames go
+// to the engine connection and not through `socket.emit`, because with connection state recovery on, `emit` would enter them into the adapter's log.
 
 // Packet types of the Socket.IO protocol, revision 5.
 const EVENT = 2;
@@ -152,7 +152,7 @@ export class SocketLink implements Link, PingListener {
     }
     if (writes !== undefined) writes.engine += 1;
     if (this.#connection.isStrange) this.#format.onStrange?.();
-    if (this.#isEngineEmpty) this.#buffered = this.#bufferedFrames = 0;
+    if (this.#waiting === 0) this.#buffered = this.#bufferedFrames = 0;
     this.#buffered += frame.bytes;
     this.#bufferedFrames += 1 + (frame.attachments?.length ?? 0);
     if (customEncode !== undefined) {
@@ -175,7 +175,7 @@ export class SocketLink implements Link, PingListener {
   }
 
   get congested(): boolean {
-    const waiting = this.#engine.writeBuffer?.length ?? 0;
+    const waiting = this.#waiting;
     if (waiting > MAX_WAITING_PACKETS) return true;
     if (waiting > 0 && this.#bufferedFrames >= MAX_POLLED_FRAMES && this.#engine.transport.name === "polling") return true;
     return this.#connection.isOver(this.#maxWaitingBytes, waiting > 0 ? this.#buffered : 0);
@@ -242,9 +242,9 @@ export class SocketLink implements Link, PingListener {
     else this.#socket.disconnect();
   }
 
-  /** Whether everything that was handed to the engine has gone on to the transport. */
-  get #isEngineEmpty(): boolean {
-    return (this.#engine.writeBuffer?.length ?? 0) === 0;
+  /** Packets that were handed to the engine and have not gone on to the transport. */
+  get #waiting(): number {
+    return this.#engine.writeBuffer?.length ?? 0;
   }
 
   onPing(ping: number): void {

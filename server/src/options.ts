@@ -152,7 +152,7 @@ export interface UsercastOptions {
   readonly owedMs?: number;
   /**
    * Milliseconds that the cursor plain connections share waits for those of a process that says nothing any more, from when others have
-   * confirmed more: any number of its may come back, and the first must not take from the others what it confirms. More than
+   * confirmed more: any number of those may come back, and the first must not take from the others what it confirms. More than
    * `pingInterval` and `pingTimeout` of Socket.IO together.
    * @default 60_000 (1 minute)
    */

@@ -98,13 +98,13 @@ export class Registration implements Taker {
   #inbound: Inbound | undefined;
 
   /** What all sockets share to hear of events: `this` is the socket, so that a connection needs none of its own. */
-  static readonly #heard = {
+  static readonly #heard = Object.entries({
     disconnect: hears((one) => one.#end()),
     [EVENTS.ack]: hears((one, offset, ...rest) => one.#onAck(offset, ...rest)),
     [EVENTS.read]: hears((one, offset, ...rest) => one.#onRead(offset, ...rest)),
     [EVENTS.send]: hears((one, request, ...rest) => one.#onSend(request, ...rest)),
     [EVENTS.state]: hears((one, requests, ...rest) => one.#onState(requests, ...rest)),
-  };
+  });
   static readonly #hearsRegister = hears((one, value, ...rest) => one.#onRegister(value, ...rest));
   static readonly #hearsAny = hears((one, event, ...args) => one.#onAny(String(event), ...args));
 
@@ -114,7 +114,7 @@ export class Registration implements Taker {
     this.#link = new SocketLink(socket, context.format, context.options.congestionBytes);
     const { registerEvent, registerTimeoutMs, clock } = context.options;
     (socket as Registered)[REGISTRATION] = this;
-    for (const [event, listener] of Object.entries(Registration.#heard)) socket.on(event, listener);
+    for (const [event, listener] of Registration.#heard) socket.on(event, listener);
     socket.onAny(Registration.#hearsAny);
     if (context.format.customEncode === undefined) this.#inbound = Inbound.of(socket, this);
     if (registerEvent !== false) socket.on(registerEvent, Registration.#hearsRegister);
@@ -346,7 +346,7 @@ export class Registration implements Taker {
     this.#link.release();
     const { registerEvent } = this.#context.options;
     this.#inbound?.release();
-    for (const [event, listener] of Object.entries(Registration.#heard)) this.socket.off(event, listener);
+    for (const [event, listener] of Registration.#heard) this.socket.off(event, listener);
     this.socket.offAny(Registration.#hearsAny);
     if (registerEvent !== false) this.socket.off(registerEvent, Registration.#hearsRegister);
     delete (this.socket as Registered)[REGISTRATION];

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { RedisOptions } from "@usercast/server/redis";
 import type { SettingName, Settings } from "./settings.ts";
 import { defined, readText, type Sources } from "./sources.ts";
 
@@ -22,7 +23,7 @@ export interface RedisStoreConfig {
   readonly username?: string;
   readonly password?: string;
   /** In the words of the library's `redis()`, as far as they were given. */
-  readonly options: { readonly prefix?: string; readonly durability?: "aof" | "flushed" | "relaxed"; readonly replicas?: number };
+  readonly options: Pick<RedisOptions, "prefix" | "durability" | "replicas">;
 }
 
 /** Where the mailboxes are: in a folder of this server's own, or in Redis. */

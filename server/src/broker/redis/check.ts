@@ -37,9 +37,10 @@ export function checkInfo(text: string, isCluster: boolean, durability: Durabili
   const info = factsOf(text);
   const version = info.get("redis_version") ?? "0";
   const [major = 0, minor = 0] = version.split(".").map(Number);
-  const isOld = isCluster ? major < 7 : major < 6 || (major === 6 && minor < 2);
-  if (isOld) throw invalid(`Redis ${version} is too old: a single server must be 6.2 or later, a cluster 7 or later.`);
-  if (durability === "flushed" && (major < 7 || (major === 7 && minor < 2))) {
+  const isBefore = (least: number, leastMinor: number): boolean => major < least || (major === least && minor < leastMinor);
+  if (isCluster ? isBefore(7, 0) : isBefore(6, 2))
+    throw invalid(`Redis ${version} is too old: a single server must be 6.2 or later, a cluster 7 or later.`);
+  if (durability === "flushed" && isBefore(7, 2)) {
     throw invalid(`Redis ${version} cannot say what it has flushed: durability "flushed" needs 7.2 or later.`);
   }
   // The mode itself is called otherwise by Valkey.
