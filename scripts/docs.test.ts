@@ -114,7 +114,7 @@ describe("README.md", () => {
   it("names tests that hold each guarantee", () => {
     expect(guarantees.length).toBeGreaterThan(0);
     const isTest = (path: string) =>
-      /\.test\.ts$|^server\/src\/testing\/contract\//.test(path) && /\b(?:it|test)\b/.test(page(path));
+      /\.test\.ts$|^server\/src\/testing\/contract\//.test(path) && /\b(?:it|test\w*)\b/.test(page(path));
     const unheld = guarantees.filter(({ tests, isPromised }) => isPromised && (tests.length === 0 || !tests.every(isTest)));
     expect(unheld).toEqual([]);
   });

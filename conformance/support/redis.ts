@@ -130,7 +130,9 @@ export class RedisCluster {
     const servers = await Promise.all(Array.from({ length: 6 }, () => RedisServer.start(...settings)));
     const cluster = new RedisCluster(servers);
     const addresses = servers.map(({ port }) => `${HOST}:${port}`);
-    await execute("redis-cli", ["--cluster", "create", ...addresses, "--cluster-replicas", "1", "--cluster-yes"]);
+    await execute("redis-cli", ["--cluster", "create", ...addresses, "--cluster-replicas", "1", "--cluster-yes"], {
+      timeout: START_MS,
+    });
     await until("the cluster is there", () => cluster.isWhole(), START_MS);
     return cluster;
   }

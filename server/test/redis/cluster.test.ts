@@ -116,3 +116,24 @@ describe("a cluster that loses a master", () => {
     120_000,
   );
 });
+
+describe("a master that hands its slots over", () => {
+  it("is followed, also by what waits for replicas", async () => {
+    await cluster.whole();
+    const broker = await redis({ client: cluster.client, prefix: "moved:", replicas: 1, warn: () => {} });
+    const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
+    // Nothing but publishes is under way, which are answered `MOVED` from now on.
+    const publish = (): Promise<readonly PublishResult[]> => broker.publish(users.map((userId) => draft(userId)));
+    const first = await publish();
+    expect(first.map(({ state }) => state)).toEqual(users.map(() => "accepted"));
+    const isReplica = async ({ client }: TestServer): Promise<boolean> => (await client.role())[0] === "slave";
+    const states = await Promise.all(cluster.servers.map(isReplica));
+    for (const replica of cluster.servers.filter((_, i) => states[i])) {
+      await replica.client.cluster("FAILOVER");
+      await waitFor(async () => !(await isReplica(replica)), "it is the master");
+    }
+    const second = await publish();
+    expect(second).toMatchObject(users.map(() => ({ state: "accepted", offset: 2 })));
+    await broker.close();
+  });
+});

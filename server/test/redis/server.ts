@@ -124,6 +124,8 @@ export interface TestCluster {
   readonly servers: readonly TestServer[];
   /** A client for the test itself; it is closed with the cluster. */
   readonly client: Cluster;
+  /** Resolves when every slot has its master, and every master a replica that has caught up. */
+  whole(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -132,15 +134,18 @@ export async function startCluster(nodeTimeoutMs = 2_000): Promise<TestCluster> 
   const settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs), "--appendfsync", "everysec"];
   const servers = await Promise.all(Array.from({ length: 6 }, () => startServer(...settings)));
   const addresses = servers.map(({ port }) => `${HOST}:${port}`);
-  await execute("redis-cli", ["--cluster", "create", ...addresses, "--cluster-replicas", "1", "--cluster-yes"]);
-  const isReady = async ({ client }: TestServer): Promise<boolean> => {
-    const [info, nodes] = [await client.cluster("INFO"), String(await client.cluster("NODES"))];
-    return info.includes("cluster_state:ok") && nodes.split("slave ").length === 4;
+  await execute("redis-cli", ["--cluster", "create", ...addresses, "--cluster-replicas", "1", "--cluster-yes"], {
+    timeout: DEADLINE_MS,
+  });
+  const whole = async (): Promise<void> => {
+    const isReady = async ({ client }: TestServer): Promise<boolean> =>
+      (await client.cluster("INFO")).includes("cluster_state:ok");
+    await waitFor(async () => (await Promise.all(servers.map(isReady))).every(Boolean), "the cluster is there");
+    const hasCaughtUp = async ({ client }: TestServer) => (await client.info("replication")).includes("master_link_status:up");
+    const linked = async () => (await Promise.all(servers.map(hasCaughtUp))).filter(Boolean);
+    await waitFor(async () => (await linked()).length === 3, "its replicas have caught up");
   };
-  await waitFor(async () => (await Promise.all(servers.map(isReady))).every(Boolean), "the cluster is there");
-  const replicas = servers.slice(3);
-  const isLinked = async ({ client }: TestServer) => (await client.info("replication")).includes("master_link_status:up");
-  await waitFor(async () => (await Promise.all(replicas.map(isLinked))).every(Boolean), "its replicas have caught up");
+  await whole();
   const client = new Cluster(
     servers.map(({ port }) => ({ host: HOST, port })),
     { shardedSubscribers: true },
@@ -149,6 +154,7 @@ export async function startCluster(nodeTimeoutMs = 2_000): Promise<TestCluster> 
   return {
     servers,
     client,
+    whole,
     stop: async () => {
       client.disconnect();
       await Promise.all(servers.map((server) => server.stop()));

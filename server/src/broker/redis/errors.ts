@@ -19,8 +19,11 @@ const firstWord = (message: string): string => message.split(" ", 1)[0] ?? "";
 /** Whether Redis itself answered with an error; otherwise the connection failed, and it is not known what became of the call. */
 export const isReply = (error: unknown): error is Error => error instanceof Error && error.name === "ReplyError";
 
-/** Whether another server is the master by now. */
-export const isReadOnly = (error: unknown): boolean => isReply(error) && firstWord(error.message) === "READONLY";
+/** What a server says of what another one is the master of by now, or is about to be. */
+const ELSEWHERE: ReadonlySet<string> = new Set(["READONLY", "MOVED", "ASK", "TRYAGAIN"]);
+
+/** Whether nothing was done because another server is to do it. */
+export const isElsewhere = (error: unknown): boolean => isReply(error) && ELSEWHERE.has(firstWord(error.message));
 
 /** What a script says of a message that failed: a code of ours, or an error of Redis'. */
 export function failureOf(said: string): UsercastError {

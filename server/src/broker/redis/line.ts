@@ -1,5 +1,6 @@
 import { UsercastError } from "@usercast/protocol";
-import { isReadOnly, isReply, translated } from "./errors.ts";
+import { Cluster } from "ioredis";
+import { isElsewhere, isReply, translated } from "./errors.ts";
 import { type Argument, evaluate, type RawAnswer, type RedisClient, type ScriptName } from "./scripts.ts";
 
 /** How a `Line` works. */
@@ -94,7 +95,7 @@ export class Line {
       try {
         return await send(this.client);
       } catch (error) {
-        if (isReadOnly(error)) await this.#moveOn();
+        if (isElsewhere(error)) await this.#moveOn();
         // What an answer was found to say is ours.
         else if (isReply(error) || error instanceof UsercastError || this.#isClosed) throw translated(error);
         // Nothing tells whether it arrived, so it is sent again; a connection that fails without closing has its turn first.
@@ -104,9 +105,13 @@ export class Line {
     }
   }
 
-  /** What was the master is a replica now: Sentinels and cluster say where the new one is. */
+  /**
+   * What was the master is a replica now: Sentinels and cluster say where the new one is. A cluster's client asks by itself only where a
+   * command came alone, not where a pipeline was refused and the `WAIT` in it was not.
+   */
   async #moveOn(): Promise<void> {
-    if ("sentinels" in this.client.options && this.client.options.sentinels) this.client.disconnect(true);
+    if (this.client instanceof Cluster) this.client.refreshSlotsCache();
+    else if ("sentinels" in this.client.options && this.client.options.sentinels) this.client.disconnect(true);
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 
