@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { UsercastError } from "@usercast/protocol";
+import { type Position, UsercastError } from "@usercast/protocol";
 import type {
   Broker,
   Control,
   ControlTarget,
   CursorMove,
+  DeviceMove,
   Draft,
   KeyUse,
   MailboxListener,
@@ -22,34 +23,24 @@ import { checkServer } from "./redis/check.ts";
 import { type Connector, connectorOf } from "./redis/connect.ts";
 import { keysOf, type UserKeys } from "./redis/keys.ts";
 import { Line } from "./redis/line.ts";
+import { Mover } from "./redis/mover.ts";
 import { type RedisOptions, type ResolvedRedisOptions, resolveRedisOptions } from "./redis/options.ts";
 import { pageOf } from "./redis/page.ts";
 import { RedisPresence } from "./redis/presence.ts";
 import { Publisher } from "./redis/publisher.ts";
 import { publishReplicated } from "./redis/replicas.ts";
-import {
-  readKeyUse,
-  readState,
-  type StoredState,
-  writeControl,
-  writeDevice,
-  writeMove,
-  writePassed,
-  writeSignal,
-} from "./redis/rows.ts";
+import { readKeyUse, readState, type StoredState, writeControl, writeSignal } from "./redis/rows.ts";
+import type { RawAnswer } from "./redis/scripts.ts";
 import { Subscriber } from "./redis/subscriber.ts";
 import { Teller } from "./redis/teller.ts";
 import { Watch } from "./redis/watch.ts";
 import { keyScope } from "./results.ts";
-import { isOfThisLog } from "./witness.ts";
 
 export type { RedisOptions } from "./redis/options.ts";
 
 const DAY_MS = 86_400_000;
 /** The entries a full mailbox looks at for expired ones: what holds the server up must be short. */
 const LOOKED_AT = 1_000;
-/** Tries of a cursor that others move at the same time. */
-const MAX_TRIES = 16;
 
 /**
  * Keeps mailboxes in Redis or Valkey, for any number of nodes: one server or Sentinels from version 6.2, a cluster from version 7.
@@ -98,6 +89,7 @@ class RedisBroker implements Broker {
   readonly #options: ResolvedRedisOptions;
   readonly #connections: Connections;
   readonly #publisher: Publisher;
+  readonly #mover: Mover;
   readonly #teller: Teller;
   readonly #subscriber: Subscriber;
   readonly #watch: Watch;
@@ -133,7 +125,10 @@ class RedisBroker implements Broker {
       timeoutMs,
       maxPendingWrites: options.maxPendingWrites,
     });
-    this.#teller = new Teller({ line, command: this.#command, isCluster, maxPending: options.maxPendingWrites });
+    const shared = { line, command: this.#command, isCluster };
+    this.#teller = new Teller({ ...shared, maxPending: options.maxPendingWrites });
+    const onState = (keys: UserKeys, head: Position, now: number): void => this.#saw(keys, head, now);
+    this.#mover = new Mover({ ...shared, prefix, retention, lifeMs: this.#lifeMs, onState });
     const { unsubscribeAfterMs: lingerMs } = options;
     const onReturning = (): void => this.#watch.hurry();
     this.#subscriber = new Subscriber({ line: hints, prefix, isCluster, lingerMs, pingMs: timeoutMs, onReturning, warn });
@@ -198,35 +193,17 @@ class RedisBroker implements Broker {
       const read = pageOf(await run(), after, wanted);
       return { ...read, epoch: read.page.epoch };
     });
-    this.#clockSays(now);
-    this.#subscriber.sawHead(keys.channel, page.head);
+    this.#saw(keys, page.head, now);
     return page;
   }
 
-  async advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
+  advance(userId: string, device: string, epoch: string, move: CursorMove): Promise<void> {
+    return this.advanceAll([{ userId, device, epoch, move }]);
+  }
+
+  async advanceAll(moves: readonly DeviceMove[]): Promise<void> {
     this.#mustBeOpen();
-    const { mailbox, devices, log, channel } = this.#keysOf(userId);
-    const { offset = "", at = "" } = move.witness ?? {};
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const { now, head, cursors, moves } = await this.#stateOf(userId);
-      if (head.offset === 0 || head.epoch !== epoch || !isOfThisLog(move, head, () => undefined)) return;
-      const before = new Set([...cursors.all].map(([name]) => name));
-      const moved = cursors.advance(device, move, { head: head.offset, now }, this.#options.retention);
-      if (moved === undefined) return;
-      const after = new Map(cursors.all);
-      const own = after.get(device);
-      if (own === undefined) return;
-      const { from, to } = moved;
-      const isNews = to.delivered > from.delivered || to.read > from.read;
-      const { delivered, read } = cursors.user;
-      const told = isNews ? writeMove({ ...moved, epoch }) : "";
-      const user = [delivered, read, writePassed(cursors.user), offset, at];
-      const forgotten = [...before].filter((name) => !after.has(name));
-      const row = writeDevice(own, Number(moves) + 1);
-      const args = [epoch, moves, this.#lifeMs, this.#command, channel, told, ...user, device, row, ...forgotten];
-      if (Number(await this.#connections.line.run("advance", [mailbox, devices, log], args)) === 1) return;
-    }
-    throw new UsercastError("UNAVAILABLE", "The cursor was moved by others too often.");
+    return this.#mover.advanceAll(moves);
   }
 
   async position(userId: string): Promise<MailboxState> {
@@ -273,17 +250,22 @@ class RedisBroker implements Broker {
     for (const one of new Set([line, hints, writes])) one.close();
   }
 
-  async #stateOf(userId: string): Promise<StoredState> {
+  async #stateOf(userId: string): Promise<StoredState & { readonly now: number }> {
     const keys = this.#keysOf(userId);
     const names = [keys.mailbox, keys.devices, keys.generation, keys.store];
-    const run = () => this.#connections.line.run("position", names, [userId]);
-    const state = await this.#inStore(keys, async () => {
-      const read = readState(await run());
-      return { ...read, epoch: read.head.epoch };
+    const { now, state } = await this.#inStore(keys, async () => {
+      const [now, row] = (await this.#connections.line.run("position", names, [userId])) as readonly RawAnswer[];
+      const state = readState(row);
+      return { now: Number(String(now)), state, epoch: state.head.epoch };
     });
-    this.#clockSays(state.now);
-    this.#subscriber.sawHead(keys.channel, state.head);
-    return state;
+    this.#saw(keys, state.head, now);
+    return { ...state, now };
+  }
+
+  /** Where a mailbox stands was read. */
+  #saw({ channel }: UserKeys, head: Position, now: number): void {
+    this.#clockSays(now);
+    this.#subscriber.sawHead(channel, head);
   }
 
   /** Asks again once the store has the secret that it lacked: one that is new, or was emptied. */

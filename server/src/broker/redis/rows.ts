@@ -145,10 +145,9 @@ export function readKeyUse(text: string): { readonly position: Position; readonl
 export const textsOf = (answer: RawAnswer | undefined): readonly string[] =>
   Array.isArray(answer) ? answer.map((part: RawAnswer) => (part === null ? "" : String(part))) : [];
 
-/** What `position.lua` says. */
+/** A mailbox's state as it is stored. */
 export interface StoredState {
-  readonly now: number;
-  /** Its epoch is empty where the store has no secret yet. */
+  /** Its epoch is empty where the mailbox never began. */
   readonly head: Position;
   readonly cursors: CursorSet;
   /** How many moves of cursors there were: whoever moves one must have seen the last. */
@@ -169,9 +168,9 @@ const NOTHING_PASSED: PassedRanges = { missed: [], skipped: [], unshown: [] };
 /** What a user's devices passed, as it is stored. */
 export const writePassed = ({ missed, skipped, unshown }: PassedRanges): string => JSON.stringify({ missed, skipped, unshown });
 
-/** The answer of `position.lua`. */
-export function readState(answer: RawAnswer): StoredState {
-  const [now, epoch = "", head, at, delivered, read, passed, moves, ...rows] = textsOf(answer);
+/** What `state.lua` gives. */
+export function readState(answer: RawAnswer | undefined): StoredState {
+  const [epoch = "", head, at, delivered, read, passed, moves, ...rows] = textsOf(answer);
   const stored: { readonly name: string; readonly order: number; readonly device: DeviceCursors }[] = [];
   for (let i = 0; i + 1 < rows.length; i += 2) {
     const { order, ...device } = JSON.parse(rows[i + 1] ?? "") as StoredDevice;
@@ -182,7 +181,6 @@ export function readState(answer: RawAnswer): StoredState {
   const ranges = passed ? (JSON.parse(passed) as PassedRanges) : NOTHING_PASSED;
   const user = { delivered: Number(delivered), read: Number(read), ...ranges };
   return {
-    now: Number(now),
     head: { epoch, offset: Number(head), at: Number(at) },
     cursors: new CursorSet(user, devices),
     moves: moves || "0",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Broker } from "../../ports.ts";
+import type { Broker, DeviceMove } from "../../ports.ts";
 import { lowest, type SharedMove, type SharedTurn } from "../../sharing.ts";
 import { accept, draft, type Suite } from "./harness.ts";
 
@@ -55,6 +55,37 @@ export function cursorTests({ test, elapse }: Suite): void {
       ],
     );
     assert.deepEqual((await cursorsOf(broker, "laptop")).device, { delivered: 1, read: 1 });
+  });
+
+  test("makes many moves at once as it makes each", async (broker) => {
+    const { advanceAll } = broker;
+    if (advanceAll === undefined) return;
+    const userIds = Array.from({ length: 150 }, (_, i) => `user-${i}`);
+    const moves: DeviceMove[] = [];
+    for (const [i, userId] of userIds.entries()) {
+      const { epoch } = await accept(broker, draft(userId));
+      const from = { userId, epoch: i === 7 ? "another" : epoch };
+      moves.push(
+        { ...from, device: "phone", move: { delivered: 1 } },
+        { ...from, device: "laptop", move: { delivered: 1, read: 1 } },
+      );
+    }
+    await advanceAll.call(broker, moves);
+    for (const [i, userId] of userIds.entries()) {
+      const { devices } = await broker.position(userId);
+      const places = ["phone", "laptop"].map((device) => [devices.get(device)?.delivered, devices.get(device)?.read]);
+      const [phone, laptop] =
+        i === 7
+          ? [
+              [undefined, undefined],
+              [undefined, undefined],
+            ]
+          : [
+              [1, 0],
+              [1, 1],
+            ];
+      assert.deepEqual(places, [phone, laptop]);
+    }
   });
 
   test("never moves a cursor backwards, past the head or in another epoch", async (broker) => {

@@ -1,19 +1,32 @@
--- Writes what one device's move made of a user's cursors, unless they were moved meanwhile, and tells of it.
+-- Writes what a move of one device made of a user's cursors, for each of several users, unless the cursors were moved meanwhile; and tells of it.
 --
--- KEYS  [1] mailbox (hash), [2] devices (hash), [3] log (stream)
--- ARGV  [1] epoch, [2] number of moves so far, [3] milliseconds the keys are kept, [4] PUBLISH or SPUBLISH, [5] channel, [6] what is told,
---       [7] delivered, [8] read, [9] what was passed unseen (JSON), [10] offset and [11] time of a
---       message that the device was given, [12] device, [13] its cursors, then devices to forget
--- returns 1, or 0 where the epoch is another or somebody was faster; 1 too where the log holds another message than the device was given
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'moves')
-if state[1] ~= ARGV[1] or (state[2] or '0') ~= ARGV[2] then return 0 end
-local given = ARGV[10] ~= '' and redis.call('XRANGE', KEYS[3], ARGV[10] .. '-0', ARGV[10] .. '-0')[1]
-if given and string.match(given[2][6], '^%[%d+,(%d+),') ~= ARGV[11] then return 1 end
--- In this order: what is first may be done where memory has run out, and what follows it as well. Who reads must not have it again.
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('HSET', KEYS[1], 'moves', tonumber(ARGV[2]) + 1, 'delivered', ARGV[7], 'read', ARGV[8], 'passed', ARGV[9])
-redis.call('HSET', KEYS[2], ARGV[12], ARGV[13])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-for place = 14, #ARGV do redis.call('HDEL', KEYS[2], ARGV[place]) end
-if ARGV[6] ~= '' then redis.call(ARGV[4], ARGV[5], ARGV[6]) end
-return 1
+-- KEYS  for each user: mailbox (hash), devices (hash), log (stream)
+-- ARGV  [1] milliseconds the keys are kept, [2] PUBLISH or SPUBLISH, then for each user: epoch, number of moves so far, channel, what is told,
+--       delivered, read, what was passed unseen (JSON), offset and time of a message that the device was given, device, its cursors,
+--       how many devices to forget, and these
+-- returns for each user 1, or 0 where the epoch is another or somebody was faster; 1 too where the log holds another message than the
+--         device was given; or an error of Redis', as text
+local function advance(mailbox, devices, log, first)
+  local epoch, moves, channel, told, delivered, read, passed, offset, at, device, row, forgotten = unpack(ARGV, first, first + 11)
+  local state = redis.pcall('HMGET', mailbox, 'epoch', 'moves')
+  if failure(state) then return failure(state) end
+  if state[1] ~= epoch or (state[2] or '0') ~= moves then return 0 end
+  local given = offset ~= '' and redis.pcall('XRANGE', log, offset .. '-0', offset .. '-0')
+  if given and failure(given) then return failure(given) end
+  if given and given[1] and string.match(given[1][2][6], '^%[%d+,(%d+),') ~= at then return 1 end
+  -- In this order: what is first may be done where memory has run out, and what follows it as well. Who reads must not have it again.
+  redis.call('PEXPIRE', mailbox, ARGV[1])
+  redis.call('HSET', mailbox, 'moves', tonumber(moves) + 1, 'delivered', delivered, 'read', read, 'passed', passed)
+  redis.call('HSET', devices, device, row)
+  redis.call('PEXPIRE', devices, ARGV[1])
+  for place = first + 12, first + 11 + forgotten do redis.call('HDEL', devices, ARGV[place]) end
+  if told ~= '' then redis.call(ARGV[2], channel, told) end
+  return 1
+end
+
+local answers, place = {}, 3
+for user = 1, #KEYS / 3 do
+  answers[user] = advance(KEYS[3 * user - 2], KEYS[3 * user - 1], KEYS[3 * user], place)
+  place = place + 12 + ARGV[place + 11]
+end
+return answers
