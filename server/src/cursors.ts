@@ -2,11 +2,6 @@ import { named, together as passedTogether } from "./passed.ts";
 import type { Broker, CancelTimer, Clock, CursorMove, DeviceMove } from "./ports.ts";
 import type { SharedMove } from "./sharing.ts";
 
-interface WaitingMove {
-  readonly epoch: string;
-  readonly move: CursorMove;
-}
-
 /** How a `CursorWriter` works. */
 export interface CursorWriterOptions {
   readonly broker: Broker;
@@ -66,7 +61,11 @@ const replaces = (next: CursorMove, move: CursorMove): boolean =>
   (move.read ?? move.began ?? move.missed ?? move.skipped ?? move.shared?.turns) === undefined &&
   next.transient === move.transient;
 
-type Devices = Map<string, WaitingMove>;
+/** Of the devices of one user, one each. Nearly all have one or two, for which a list is smaller than a map. */
+type Devices = DeviceMove[];
+
+const moveOf = (devices: Devices | undefined, device: string): DeviceMove | undefined =>
+  devices?.find((one) => one.device === device);
 
 /** Writes under way of several users. */
 interface Round {
@@ -97,12 +96,14 @@ export class CursorWriter {
     let devices = this.#waiting.get(userId);
     if (devices === undefined) {
       if (this.#waiting.size >= this.#options.maxWaiting) this.#forgetOldest();
-      devices = new Map();
+      devices = [];
       this.#waiting.set(userId, devices);
     }
-    const known = devices.get(device);
+    const known = moveOf(devices, device);
     const isMore = known?.epoch === epoch && !replaces(move, known.move);
-    devices.set(device, { epoch, move: isMore ? together(known.move, move) : move });
+    const waiting = { userId, device, epoch, move: isMore ? together(known.move, move) : move };
+    if (known === undefined) devices.push(waiting);
+    else devices[devices.indexOf(known)] = waiting;
     if (this.#timer !== undefined) return;
     // While the store fails, each try waits twice as long as the last.
     const waitMs = Math.min(Math.max(this.#options.intervalMs, 1) * 2 ** this.#failures, MAX_WAIT_MS);
@@ -160,12 +161,11 @@ export class CursorWriter {
 
   async #write(users: ReadonlyMap<string, Devices>): Promise<void> {
     const { broker } = this.#options;
-    const moves: DeviceMove[] = [];
-    for (const [userId, devices] of users) {
-      for (const [device, { epoch, move }] of devices) moves.push({ userId, device, epoch, move });
-    }
+    const moves = [...users.values()].flat();
     if (broker.advanceAll !== undefined) {
       for (let i = 0; i < moves.length; i += WRITTEN_AT_ONCE) {
+        // Messages have their turn in between.
+        if (i > 0) await new Promise((resolve) => setImmediate(resolve));
         const some = moves.slice(i, i + WRITTEN_AT_ONCE);
         await this.#outcome(some, (moves) => broker.advanceAll?.(moves));
       }
@@ -188,7 +188,7 @@ export class CursorWriter {
       this.#failing = true;
       for (const { userId, device, epoch, move } of moves) {
         // Waits for the next interval, unless something of a newer life already does.
-        const newer = this.#waiting.get(userId)?.get(device);
+        const newer = moveOf(this.#waiting.get(userId), device);
         if (newer === undefined || newer.epoch === epoch) this.moved(userId, device, epoch, move);
       }
     }

@@ -23,20 +23,22 @@ interface Place {
   readonly now: number;
 }
 
-/** How far one user has come, and the user's devices. */
-export class CursorSet {
-  #user: UserCursors;
-  readonly #devices: Map<string, DeviceCursors>;
+type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
 
-  /** `devices` come the one seen longest ago first. */
+/** How far one user has come, and the user's devices. What it gives out stays as it is; what it keeps is changed in place, as often as clients confirm. */
+export class CursorSet {
+  readonly #user: Mutable<UserCursors>;
+  readonly #devices: Map<string, Mutable<DeviceCursors>>;
+
+  /** `devices` come the one seen longest ago first; they belong to the set from then on. */
   constructor(user: UserCursors = NOWHERE, devices: Iterable<readonly [string, DeviceCursors]> = []) {
-    this.#user = user;
+    this.#user = { ...user };
     this.#devices = new Map(devices);
   }
 
   /** The furthest any device has come, those included that were forgotten. */
   get user(): UserCursors {
-    return this.#user;
+    return { ...this.#user };
   }
 
   /** All that are kept, the one seen longest ago first. */
@@ -65,18 +67,7 @@ export class CursorSet {
     const reads = to.read > (from?.read ?? 0);
     const isNews = delivers || reads || from === undefined || (shared !== undefined && differ(from.shared, shared));
     if (!isNews && now < from.seenAt + limits.deviceIdleMs / SEEN_PER_IDLE_TIME) return undefined;
-    this.#user = this.#userAfter(from, to, { ...move, ...passed });
-    this.#devices.delete(name);
-    this.#devices.set(name, {
-      ...to,
-      deliveredAt: delivers ? now : (from?.deliveredAt ?? now),
-      readAt: reads ? now : (from?.readAt ?? 0),
-      seenAt: now,
-      transient: move.transient ?? from?.transient ?? false,
-      ...sharedBy(shared ?? from?.shared),
-    });
-    this.#forget(name, now, limits);
-    return {
+    const moved = {
       device: name,
       at: now,
       from: { delivered: from?.delivered ?? move.began ?? delivered, read: from?.read ?? read },
@@ -85,6 +76,17 @@ export class CursorSet {
       userRead: read,
       unshown: move.unshown === true,
     };
+    this.#moveUser(from, to, { ...move, ...passed });
+    const device = this.#newest(name, from);
+    device.delivered = to.delivered;
+    device.read = to.read;
+    if (delivers || from === undefined) device.deliveredAt = now;
+    if (reads) device.readAt = now;
+    device.seenAt = now;
+    device.transient = move.transient ?? device.transient;
+    if (shared !== undefined) device.shared = shared;
+    this.#forget(name, now, limits);
+    return moved;
   }
 
   /**
@@ -100,24 +102,31 @@ export class CursorSet {
     return true;
   }
 
+  /** The device, as the one seen last; one that is not known begins. */
+  #newest(name: string, known: Mutable<DeviceCursors> | undefined): Mutable<DeviceCursors> {
+    if (known !== undefined && this.#devices.size === 1) return known;
+    const device = known ?? { delivered: 0, read: 0, deliveredAt: 0, readAt: 0, seenAt: 0, transient: false };
+    this.#devices.delete(name);
+    this.#devices.set(name, device);
+    return device;
+  }
+
   /** A device that is not forgotten at `now`. */
-  #known(name: string, now: number, { deviceIdleMs }: DeviceLimits): DeviceCursors | undefined {
+  #known(name: string, now: number, { deviceIdleMs }: DeviceLimits): Mutable<DeviceCursors> | undefined {
     const known = this.#devices.get(name);
     return known !== undefined && known.seenAt + deviceIdleMs > now ? known : undefined;
   }
 
-  #userAfter(from: DeviceCursors | undefined, to: Cursors, move: CursorMove): UserCursors {
+  #moveUser(from: DeviceCursors | undefined, to: Cursors, move: CursorMove): void {
     const { missed = [], skipped = [], unshown = false } = move;
-    const { delivered, read } = this.#user;
-    const way: Way = { from: from?.delivered ?? move.began, through: to.delivered, userDelivered: delivered };
+    const user = this.#user;
+    const way: Way = { from: from?.delivered ?? move.began, through: to.delivered, userDelivered: user.delivered };
     const notGiven = missed.length + skipped.length === 0 ? missed : [...missed, ...skipped].sort((a, b) => a.first - b.first);
-    return {
-      delivered: Math.max(delivered, to.delivered),
-      read: Math.max(read, to.read),
-      missed: passedOver(this.#user.missed, missed, notGiven, way),
-      skipped: passedOver(this.#user.skipped, skipped, notGiven, way),
-      unshown: unshown ? added(this.#user.unshown, { first: read + 1, last: to.read }, MAX_RANGES) : this.#user.unshown,
-    };
+    user.missed = passedOver(user.missed, missed, notGiven, way);
+    user.skipped = passedOver(user.skipped, skipped, notGiven, way);
+    if (unshown) user.unshown = added(user.unshown, { first: user.read + 1, last: to.read }, MAX_RANGES);
+    user.delivered = Math.max(user.delivered, to.delivered);
+    user.read = Math.max(user.read, to.read);
   }
 
   /** The idle ones, and over the number first those that will not come back under their id. */
@@ -136,10 +145,8 @@ export class CursorSet {
 }
 
 /** A device without the places that are given up. */
-const presentOf = (device: DeviceCursors, now: number): DeviceCursors =>
-  device.shared === undefined ? device : { ...device, ...sharedBy(remaining(device.shared, now)) };
-
-const sharedBy = (shared: SharedPlaces | undefined): Pick<DeviceCursors, "shared"> => (shared === undefined ? {} : { shared });
+const presentOf = ({ shared, ...device }: DeviceCursors, now: number): DeviceCursors =>
+  shared === undefined ? device : { ...device, shared: remaining(shared, now) };
 
 /** A move as far as others that share the device let it come. */
 const held = (move: CursorMove, shared: SharedPlaces): CursorMove =>

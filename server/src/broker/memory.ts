@@ -39,6 +39,8 @@ export interface MemoryOptions extends BrokerOptions {
 }
 
 const DEFAULT_TOTAL_BYTES = 1_073_741_824;
+/** Publishes whose outcome is remembered. Each is answered before anything else happens, so that nobody retries an older one. */
+const RECENT = 1_024;
 /** Mailboxes one turn of the sweep looks at, so that it never holds up messages; more in a large store, to get round. */
 const SWEPT_PER_TURN = 256;
 const TURNS_PER_ROUND = 360;
@@ -66,7 +68,7 @@ class MemoryBroker implements Broker {
   readonly #epochs: Epochs;
   readonly #listeners: Listeners;
   readonly #keys: Keys;
-  readonly #recent = new RecentPublishes();
+  readonly #recent = new RecentPublishes(RECENT);
   readonly #mailboxes = new Map<string, Mailbox>();
   #totalBytes = 0;
   #warned: boolean;

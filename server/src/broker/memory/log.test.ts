@@ -45,7 +45,7 @@ it("holds what a list of objects would", () => {
         }
         expect(log.size).toBe(model.length);
       }
-      expect(Array.from(model, (_, index) => log.entry(index))).toEqual(model);
+      expect([...log.from(0)]).toEqual(model);
       expect(model.map((_, index) => [log.offset(index), log.at(index), log.bytes(index)])).toEqual(
         model.map(({ offset, at, bytes }) => [offset, at, bytes]),
       );

@@ -98,7 +98,7 @@ export class Mailbox {
 
   /** The entries after `after`, expired ones included until they are cleaned away. */
   *after(after: number): Iterable<Entry> {
-    for (let index = this.#indexAfter(after); index < this.#log.size; index++) yield this.#log.entry(index);
+    yield* this.#log.from(this.#indexAfter(after));
   }
 
   /** When the message at an offset was accepted, where it is kept. */
