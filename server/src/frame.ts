@@ -7,9 +7,9 @@ import type { Encoded, Entry, Signal } from "./ports.ts";
 /** The event and arguments of one Socket.IO packet, without the brackets. A plain client's frame is the message as it is. */
 export type Frame = Encoded;
 
-const around = (message: Encoded, head: string): Frame => {
+const around = (message: Encoded, head: string, headBytes = head.length): Frame => {
   const text = head + message.text;
-  const bytes = message.bytes + head.length;
+  const bytes = message.bytes + headBytes;
   return message.attachments === undefined ? { text, bytes } : { text, bytes, attachments: message.attachments };
 };
 
@@ -19,33 +19,43 @@ const optional = (name: string, value: string | undefined): string =>
 /** `"usercast:message",secret,meta,event,data`. `after` is given when the connection's previous offset is not `offset - 1`. */
 export function messageFrame(entry: Entry, secret: string, after: number | undefined): Frame {
   const place = after === undefined ? "" : `,"after":${after}`;
-  const meta = `{"offset":${entry.offset},"at":${entry.at}${place}${optional("from", entry.from)}${optional("key", entry.key)}}`;
-  return around(entry, `"${EVENTS.message}","${secret}",${meta},`);
+  const begin = `"${EVENTS.message}","${secret}",{"offset":${entry.offset},"at":${entry.at}${place}`;
+  if (entry.from === undefined && entry.key === undefined) return around(entry, `${begin}},`);
+  const head = `${begin}${optional("from", entry.from)}${optional("key", entry.key)}},`;
+  return around(entry, head, Buffer.byteLength(head));
 }
 
 /** `"usercast:signal",secret,meta,event,data`. */
 export function signalFrame(signal: Signal, secret: string): Frame {
-  const meta = signal.from === undefined ? "{}" : `{"from":${JSON.stringify(signal.from)}}`;
-  return around(signal, `"${EVENTS.signal}","${secret}",${meta},`);
+  const begin = `"${EVENTS.signal}","${secret}",`;
+  if (signal.from === undefined) return around(signal, `${begin}{},`);
+  const head = `${begin}{"from":${JSON.stringify(signal.from)}},`;
+  return around(signal, head, Buffer.byteLength(head));
 }
 
 /** Any other event of ours; its arguments are small and written for one connection. */
 export function controlFrame(event: string, ...args: readonly unknown[]): Frame {
   const text = JSON.stringify([event, ...args]).slice(1, -1);
-  return { text, bytes: text.length };
+  return { text, bytes: Buffer.byteLength(text) };
 }
 
 /** `0x80 | 1`: a text message in one piece, from a server and so without a mask. */
 const TEXT = "\x81";
+/** Of an event in the main namespace: what is compared need not be counted. */
+const USUAL_HEAD = "42[";
 
 /**
  * The text message `head + text + tail` as it travels on a WebSocket, header and payload, written as a string of bytes: one
  * character is one byte, so that frames are joined as strings, and leave without a copy where they are ASCII, as nearly all are.
+ *
+ * @param bytes those of `text`, which were counted when it was encoded
+ * @param tail ASCII
  */
-export function webSocketText(head: string, text: string, tail: string): string {
-  const length = Buffer.byteLength(head) + Buffer.byteLength(text) + Buffer.byteLength(tail);
-  const isAscii = length === head.length + text.length + tail.length;
+export function webSocketText(head: string, { text, bytes }: Pick<Frame, "text" | "bytes">, tail: string): string {
+  const headBytes = head === USUAL_HEAD ? USUAL_HEAD.length : Buffer.byteLength(head);
+  const length = headBytes + bytes + tail.length;
   const header = length < 126 ? TEXT + String.fromCharCode(length) : longHeader(length);
+  const isAscii = headBytes === head.length && bytes === text.length;
   return isAscii ? `${header}${head}${text}${tail}` : header + Buffer.from(head + text + tail).toString("latin1");
 }
 

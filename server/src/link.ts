@@ -170,7 +170,8 @@ export class SocketLink implements Link, PingListener {
     if (!this.#socket.connected) return;
     const head = `${ACK}${this.#prefix}${packet}[`;
     const text = JSON.stringify(answer);
-    if (this.#connection.isDirect) this.#connection.gather(webSocketText(MESSAGE + head, text, "]"));
+    const bytes = Buffer.byteLength(text);
+    if (this.#connection.isDirect) this.#connection.gather(webSocketText(MESSAGE + head, { text, bytes }, "]"));
     else this.#connection.write(`${head}${text}]`);
   }
 
@@ -278,6 +279,6 @@ function prepared(frame: Frame, prefix: string, recovery: boolean): string {
   newest = frame;
   newestPrefix = prefix;
   newestRecovery = recovery;
-  newestPrepared = webSocketText(MESSAGE + headOf(frame, prefix), frame.text, tailOf(frame, recovery));
+  newestPrepared = webSocketText(MESSAGE + headOf(frame, prefix), frame, tailOf(frame, recovery));
   return newestPrepared;
 }
