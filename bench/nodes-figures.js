@@ -10,7 +10,9 @@ const NODES = [1, 2, 4, 8];
 const PER_SECOND = 2_000;
 /** How long is sent at that rate, and how long without one. */
 const PACED_MS = 5_000;
-const SLICE_MS = 500;
+const SLICE_MS = 1_000;
+/** Before that, for each node: it compiles what it runs by itself, and of the messages it has only a share. */
+const WARM_UP_MS = 2_000;
 /** Messages that are sent one by one. */
 const ALONE = 500;
 /** Longer than heartbeats, cursors and subscriptions that end are gathered. */
@@ -31,7 +33,8 @@ export async function cost({ redis, repeats, users }) {
   for (const nodes of NODES) {
     for (const kind of KINDS) opened.push({ ...(await openGroup(redis, rowOf(kind), { nodes, users })), nodes });
   }
-  const samples = await alternate(opened, { repeats, warmUps: 2, sliceMs: SLICE_MS }, nodesSlice);
+  for (const one of opened) await nodesSlice(one, WARM_UP_MS * one.nodes);
+  const samples = await alternate(opened, { repeats, warmUps: 1, sliceMs: SLICE_MS }, nodesSlice);
   for (const { stop } of opened) await stop();
   const of = (kind, nodes, part) =>
     median(samples.get(opened.find((one) => one.row.name === kind && one.nodes === nodes)).map((one) => one[part]));
@@ -66,7 +69,7 @@ export async function rate({ redis, repeats, users }) {
   for (let round = 0; round < repeats; round += 1) {
     for (const { kind, nodes, slices } of cases) {
       const opened = await openGroup(redis, rowOf(kind), { nodes, users, ports: others });
-      await paced(opened, PACED_MS);
+      await paced(opened, WARM_UP_MS * nodes);
       const { latenciesMicros, ...measured } = await paced(opened, PACED_MS);
       slices.push({ ...measured, p50: quantile(latenciesMicros, 0.5), p99: quantile(latenciesMicros, 0.99) });
       await opened.stop();

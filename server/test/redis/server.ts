@@ -32,7 +32,7 @@ export interface TestServer {
 }
 
 /** A port that nobody listens on, and whose port for the bus of a cluster can be used as well. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const probe = createServer().listen(0, HOST);
     await once(probe, "listening");
