@@ -28,7 +28,7 @@ const SERVER_LAYERS: readonly (readonly string[])[] = [
   ["index.ts"],
   ["usercast.ts"],
   ["registration.ts"],
-  ["delivery.ts", "nodes.ts", "user-sends.ts"],
+  ["delivery.ts", "nodes.ts", "user-sends.ts", "availability.ts"],
   ["send.ts", "connection.ts", "receipts.ts", "local-presence.ts", "ask.ts", "foreign-questions.ts", "trace.ts"],
   [
     "hub.ts",

@@ -88,7 +88,7 @@ export class Answers {
     const failed = (cause: unknown): void => {
       // A handler that gives up because nobody wants its answer has not failed.
       if (controller.signal.aborted) return;
-      const error = new UsercastError("HANDLER_FAILED", `The handler of the question "${event}" failed.`, { cause });
+      const error = new UsercastError("HANDLER_FAILED", `The handler of "${event}" failed.`, { cause });
       lifecycle.tell("error", error);
       settle(refusal("HANDLER_FAILED"));
     };

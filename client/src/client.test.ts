@@ -136,6 +136,35 @@ describe("connecting", () => {
   });
 });
 
+describe("a server without its store", () => {
+  test("is told of, and when it is over; not by others", async () => {
+    const { me } = stage.open();
+    const told: unknown[] = [];
+    me.lifecycle.on("availability", ({ available }) => told.push(available));
+    await until(() => expect(me.status).toBe("online"));
+    const { last } = stage.server;
+    last.socket.emit(EVENTS.availability, "not the secret", { available: false });
+    last.availability(true);
+    last.availability(false);
+    last.availability(false);
+    await until(() => expect(told).toEqual([false]));
+    last.availability(true);
+    await until(() => expect(told).toEqual([false, true]));
+  });
+
+  test("is over for who is accepted again", async () => {
+    const { me } = stage.open();
+    const told: unknown[] = [];
+    me.lifecycle.on("availability", ({ available }) => told.push(available));
+    await until(() => expect(me.status).toBe("online"));
+    stage.server.last.availability(false);
+    await until(() => expect(told).toEqual([false]));
+    stage.server.last.break();
+    await stage.connections(2);
+    await until(() => expect(told).toEqual([false, true]));
+  });
+});
+
 describe("being sent away", () => {
   test("an expired token is fetched anew for the next dial", async () => {
     let fetched = 0;

@@ -1,4 +1,5 @@
 import {
+  type Availability,
   type Closing,
   EVENTS,
   type Hello,
@@ -72,6 +73,8 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
   #userId: string | undefined;
   #readyTimer: CancelTimer | undefined;
   #closed = false;
+  /** Whether the server can reach its store, as far as it said. */
+  #isAvailable = true;
 
   constructor(parts: ClientParts) {
     const { socket, options, clock, positions } = parts;
@@ -263,6 +266,7 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
       read: (offset) => this.#reading.heard(offset),
       question: (question, event, data, acknowledge) => this.#answers.ask(question, event, data, acknowledge),
       cancelled: ({ id }) => this.#answers.cancelled(id),
+      availability: (availability) => this.#available(availability),
       closing: (closing: Closing) => {
         // Nothing of ours comes on this connection any more, even where the application keeps its socket open.
         if (this.#stream.isReady) this.#disconnected();
@@ -292,11 +296,19 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     // Also where nothing moved: who we are thought to be may have another name in this token.
     positions.keep(ready.userId, this.#inbox.position ?? ready.position);
     this.#dialer.accepted();
+    // Nobody is accepted by a server without its store.
+    this.#available({ available: true });
     this.lifecycle.tell("ready", ready);
     if (!this.#stream.isReady) return; // a listener has closed the client
     this.#outbox.online((request, answered) => this.#request(EVENTS.send, request, answered), ready.limits);
     this.#receipts.online((requests, answered) => this.#request(EVENTS.state, requests, answered), ready.limits.idempotencyMs);
     this.#reading.tell();
+  }
+
+  #available({ available }: Availability): void {
+    if (available === this.#isAvailable) return;
+    this.#isAvailable = available;
+    this.lifecycle.tell("availability", { available });
   }
 
   #confirm(offset: number, answered?: () => void): void {
@@ -315,7 +327,7 @@ export class Client<Incoming extends EventMap<Incoming> = DefaultEvents, Outgoin
     const arrival = this.#inbox.message(meta, event, data);
     if (arrival === "accepted") this.#dialer.progressed();
     if (arrival !== "gap" && arrival !== "overflow") return;
-    const what = arrival === "gap" ? "left a hole it did not explain" : "exceeded its own window";
+    const what = arrival === "gap" ? "left a hole" : "exceeded its window";
     const detail = `The server ${what} before offset ${meta.offset}.`;
     this.lifecycle.tell("error", new UsercastError("STREAM_BROKEN", detail));
     this.#dialer.redial("broken");

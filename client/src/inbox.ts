@@ -289,7 +289,7 @@ export class Inbox {
       this.#advance(message.life);
     };
     const cancel = this.#parts.clock.after(this.#parts.handlerTimeoutMs, () => {
-      this.#parts.lifecycle.tell("error", new UsercastError("HANDLER_TIMEOUT", `The handler of ${what} did not settle in time.`));
+      this.#parts.lifecycle.tell("error", new UsercastError("HANDLER_TIMEOUT", `The handler of ${what} took too long.`));
       settle();
     });
     this.#timers.add(cancel);

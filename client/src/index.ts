@@ -1,4 +1,5 @@
 export {
+  type Availability,
   type Closing,
   type ErrorCode,
   type Missed,

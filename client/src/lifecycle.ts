@@ -1,4 +1,4 @@
-import { type Closing, type Missed, type Ready, type ReceiptNotice, UsercastError } from "@usercast/protocol";
+import { type Availability, type Closing, type Missed, type Ready, type ReceiptNotice, UsercastError } from "@usercast/protocol";
 import type { MessageInfo } from "./events.ts";
 import { Listeners } from "./listeners.ts";
 
@@ -35,6 +35,8 @@ export interface LifecycleEvents {
   /** Something failed that no caller was told of. Logged to the console where nobody listens. */
   error: (error: UsercastError) => void;
   unhandled: (message: UnhandledMessage) => void;
+  /** The server cannot reach its store any more, or can again: until then it accepts nothing and has nothing new. Nothing is lost by it. */
+  availability: (availability: Availability) => void;
   /** The server is about to end the connection, and why. */
   closing: (closing: Closing) => void;
   /** What became of a message sent by this user, on any of the user's pages; each state beyond `accepted` once. */
@@ -73,7 +75,7 @@ export class Lifecycle {
         listener(payload as never);
       } catch (cause) {
         if (event === "error") console.error("Usercast:", cause);
-        else this.tell("error", new UsercastError("HANDLER_FAILED", `A lifecycle listener of "${event}" failed.`, { cause }));
+        else this.tell("error", new UsercastError("HANDLER_FAILED", `A listener of "${event}" failed.`, { cause }));
       }
     }
   }

@@ -1,4 +1,5 @@
 import {
+  type Availability,
   type Cancelled,
   type Closing,
   EVENTS,
@@ -29,6 +30,7 @@ export interface StreamListener {
   read(offset: number): void;
   question(question: Question, event: string, data: unknown, acknowledge: Acknowledge): void;
   cancelled(cancelled: Cancelled): void;
+  availability(availability: Availability): void;
   closing(closing: Closing): void;
 }
 
@@ -111,6 +113,9 @@ export class Stream {
       }),
       [EVENTS.cancelled]: ours((cancelled) => {
         if (isRecord(cancelled)) listener.cancelled(cancelled as unknown as Cancelled);
+      }),
+      [EVENTS.availability]: ours((availability) => {
+        if (isRecord(availability)) listener.availability(availability as unknown as Availability);
       }),
       [EVENTS.closing]: (secret, closing) => {
         // Without `ready` the empty secret is expected: a server that refuses us at the door has told us none.

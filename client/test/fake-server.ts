@@ -38,6 +38,7 @@ export interface FakeConnection {
   accept(ready?: Partial<Ready>): void;
   frame(meta: MessageMeta, event: string, data: unknown): void;
   missed(missed: Missed): void;
+  availability(available: boolean): void;
   closing(closing: Closing): void;
   receipt(receipt: ReceiptNotice): void;
   read(offset: number): void;
@@ -133,6 +134,7 @@ export class FakeServer {
         }
       },
       missed: (missed) => socket.emit(EVENTS.missed, secret, missed),
+      availability: (available) => socket.emit(EVENTS.availability, secret, { available }),
       closing: (closing) => socket.emit(EVENTS.closing, secret, closing),
       receipt: (receipt) => socket.emit(EVENTS.receipt, secret, receipt),
       read: (offset) => socket.emit(EVENTS.read, secret, offset),

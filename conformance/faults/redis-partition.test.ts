@@ -21,6 +21,26 @@ const PARTITIONS = [
 ];
 
 test.each(PARTITIONS)(
+  "clients that say nothing are told by a node whose network to Redis $name, and told when it is over",
+  async ({ begin, end }) => {
+    const redis = owned(await RedisServer.start());
+    const network = owned(await TcpProxy.start(redis.port));
+    const cutOff = owned(await startNode(network.url.replace("http", "redis")));
+    const sdk = await loadSdk(cutOff);
+    const client = owned(sdk.connect(cutOff.url, { userId: "ana", deviceId: "laptop" }));
+    const told: unknown[] = [];
+    client.lifecycle.on("availability", (availability: unknown) => told.push(availability));
+    await until("she is online", () => client.status === "online");
+    begin(network);
+    await until("she is told", () => told.length > 0);
+    expect(client.status).toBe("online");
+    end(network);
+    await until("she is told that it is over", () => told.length > 1);
+    expect(told).toEqual([{ available: false }, { available: true }]);
+  },
+);
+
+test.each(PARTITIONS)(
   "a node whose network to Redis $name catches up afterwards, and its clients miss and repeat nothing",
   {
     timeout: 120_000 + ROUNDS * 15_000,

@@ -15,6 +15,7 @@ export {
 export { LIMITS, PLAIN_DEVICE } from "./limits.ts";
 export {
   type Answer,
+  type Availability,
   type Cancelled,
   type Closing,
   EVENTS,

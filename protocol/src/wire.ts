@@ -16,6 +16,7 @@ export const EVENTS = {
   send: "usercast:send",
   state: "usercast:state",
   receipt: "usercast:receipt",
+  availability: "usercast:availability",
   closing: "usercast:closing",
 } as const;
 
@@ -167,6 +168,11 @@ export interface ReceiptNotice {
   readonly to: string;
   readonly key: string;
   readonly state: SendState;
+}
+
+/** `usercast:availability`, when a server cannot reach its store any more, and when it can again. */
+export interface Availability {
+  readonly available: boolean;
 }
 
 /** `usercast:closing`, before the server ends a connection. */

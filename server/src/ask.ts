@@ -91,7 +91,7 @@ export class Questions {
       parties.set(socketId, new Stoppable({ socketId, device, ...(session !== undefined && { session }) }, cancelElsewhere));
     }
     for (const connection of round.here) {
-      const cancel = (): void => connection.control(EVENTS.cancelled, { id: put.id });
+      const cancel = (): void => void connection.control(EVENTS.cancelled, { id: put.id });
       parties.set(connection.info.socketId, new Stoppable(connection.info, cancel));
     }
     const question = new Question([...parties.values()], mode === "all");

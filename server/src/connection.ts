@@ -170,10 +170,12 @@ export class Connection implements LinkListener {
     this.#link.send(this.plain ? signal : signalFrame(signal, this.info.secret));
   }
 
-  /** An event of ours that goes to SDK connections; dropped at congestion. */
-  control(event: string, payload: unknown): void {
-    if (this.plain || this.#state === "joining" || this.#state === "closed" || this.#link.congested) return;
+  /** An event of ours that goes to SDK connections; dropped at congestion, and then false. */
+  control(event: string, payload: unknown): boolean {
+    if (this.plain || this.#state === "joining" || this.#state === "closed") return true;
+    if (this.#link.congested) return false;
     this.#link.send(controlFrame(event, this.info.secret, payload));
+    return true;
   }
 
   /** Whether a question can be put to it now. */

@@ -276,6 +276,12 @@ export interface Broker {
   /** Presence of everybody who is connected to any node; a broker of scope "cluster" MUST have it. Each attachment is a node of its own. */
   openPresence?(settings: PresenceSettings): Presence;
 
+  /**
+   * Tells the listener when the store cannot be reached any more, and when it can again; until the returned function is called. MUST NOT
+   * tell the same twice in a row, nor of a connection that is back within a second. For stores that are elsewhere.
+   */
+  onAvailability?(listener: (isAvailable: boolean) => void): () => void;
+
   /** Waits for writes in flight; later calls reject with `SERVER_CLOSED`. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import {
+  type Availability,
   isOffset,
   type Missed,
   type MissedReason,
@@ -11,6 +12,7 @@ import {
 } from "@usercast/protocol";
 import type { Namespace, Server, Socket } from "socket.io";
 import { Questions } from "./ask.ts";
+import { AvailabilityNotices } from "./availability.ts";
 import { memory } from "./broker/memory.ts";
 import { Delivery } from "./delivery.ts";
 import { decodeArguments } from "./encode.ts";
@@ -91,6 +93,8 @@ export interface LifecycleEvents {
   /** A user has had no connection for the grace period. */
   readonly offline: (userId: string) => void;
   readonly connection: (connection: UserConnection) => void;
+  /** This node cannot reach its store any more, or can again; nothing of what was accepted is lost by it. Its SDK clients are told as well. */
+  readonly availability: (availability: Availability) => void;
   /** A connection was told that messages will not come. */
   readonly missed: (connection: UserConnection, missed: Missed) => void;
   /** Something failed that no call could answer; logged when nobody listens. */
@@ -101,6 +105,7 @@ const LIFECYCLE: ReadonlySet<string> = new Set([
   "online",
   "offline",
   "connection",
+  "availability",
   "missed",
   "error",
 ] satisfies (keyof LifecycleEvents)[]);
@@ -123,6 +128,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
   readonly #targetContext: TargetContext;
   readonly #writes: WriteCounts = { direct: 0, engine: 0 };
   #hasWarned = false;
+  readonly #availability: AvailabilityNotices;
   readonly #pushes: PushLog;
   readonly #registrations = new Set<Registration>();
   readonly #handlers = new Handlers((error, event) => (event === "error" ? this.#log(error) : this.#report(error)));
@@ -164,6 +170,8 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
       onError: report,
     });
     const { hub } = this.#delivery;
+    const onChanged = (availability: Availability): void => this.#handlers.call("availability", availability);
+    this.#availability = new AvailabilityNotices({ ...this.#options, broker, connections: () => hub.connections(), onChanged });
     this.#nodes = new Nodes({ ...this.#options, delivery: this.#delivery, presence, switchboard });
     this.#receipts = new Receipts({ broker, maxPending: this.#options.maxPendingReceipts, onError: report });
     const receipts = this.#receipts;
@@ -313,6 +321,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
 
   async #close(): Promise<void> {
     this.#namespace.off("connection", this.#attach);
+    this.#availability.close();
     this.#sender.close();
     this.#questions.close();
     for (const registration of this.#registrations) registration.detach();

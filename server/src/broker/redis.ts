@@ -239,6 +239,10 @@ class RedisBroker implements Broker {
     return new RedisPresence({ line, prefix: this.#options.prefix, isCluster: connector.isCluster }, settings);
   }
 
+  onAvailability(listener: (isAvailable: boolean) => void): () => void {
+    return this.#connections.line.onAvailability(listener);
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

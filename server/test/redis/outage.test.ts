@@ -42,6 +42,41 @@ async function readAll(userId: string): Promise<readonly string[]> {
   }
 }
 
+describe("whoever wants to know whether Redis can be reached", () => {
+  it.each([
+    { how: "is killed", away: () => server.kill(), back: () => server.restart() },
+    { how: "hangs", away: async () => server.pause(), back: async () => server.resume() },
+  ])("is told once when it $how, and once when it is back", async ({ away, back }) => {
+    const told: boolean[] = [];
+    const end = broker.onAvailability?.((isAvailable) => told.push(isAvailable));
+    await away();
+    // Somebody asks, as leases and heartbeats do all the time.
+    await waitFor(async () => {
+      await publishOne("ana");
+      return told.length > 0;
+    }, "it is told");
+    await back();
+    await waitFor(() => told.length > 1, "it is told that it is back");
+    expect(told).toEqual([false, true]);
+    expect(await publishOne("ana")).toBe("accepted");
+    end?.();
+    await away();
+    await waitFor(async () => (await publishOne("ana")) === "UNAVAILABLE", "Redis is away again");
+    expect(told).toEqual([false, true]);
+    await back();
+  });
+
+  it("is not told of a connection that is made again at once", async () => {
+    const told: boolean[] = [];
+    broker.onAvailability?.((isAvailable) => told.push(isAvailable));
+    for (let kills = 0; kills < 3; kills += 1) {
+      await server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+      await waitFor(async () => (await publishOne("ana")) === "accepted", "it is back");
+    }
+    expect(told).toEqual([]);
+  });
+});
+
 describe("connections that are killed while thousands of messages are on their way", () => {
   it("append nothing twice, lose nothing that was accepted, and keep the order of each user", async () => {
     let isOver = false;

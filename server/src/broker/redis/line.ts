@@ -26,6 +26,10 @@ export class Line {
   #isClosed = false;
   readonly #waiting = new Set<() => void>();
   readonly #calls = new Set<Promise<unknown>>();
+  readonly #listeners = new Set<(isAvailable: boolean) => void>();
+  /** What they were told last. */
+  #isAvailable = true;
+  #graceTimer: NodeJS.Timeout | undefined;
 
   constructor(options: LineOptions) {
     this.client = options.client;
@@ -38,6 +42,15 @@ export class Line {
   /** Whether calls have a chance to be answered. */
   get isUp(): boolean {
     return this.client.status === "ready";
+  }
+
+  /**
+   * Tells when calls begin to fail because the connection is away, and when there is one again; until the returned function is called. Of a
+   * cluster that is all of it: a master that is away concerns some users only.
+   */
+  onAvailability(listener: (isAvailable: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /**
@@ -65,6 +78,7 @@ export class Line {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#graceTimer);
     for (const proceed of this.#waiting) proceed();
     this.client.disconnect();
   }
@@ -136,14 +150,26 @@ export class Line {
   #found(): void {
     this.#lostAt = undefined;
     this.#isWarned = false;
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    this.#tell(true);
     for (const proceed of this.#waiting) proceed();
   }
 
   #lost(cause?: unknown): void {
     if (this.#isClosed) return;
-    if (!this.isUp) this.#lostAt ??= Date.now();
+    if (!this.isUp) {
+      this.#lostAt ??= Date.now();
+      this.#graceTimer ??= setTimeout(() => this.#tell(false), GRACE_MS).unref();
+    }
     if (cause === undefined || this.#isWarned) return;
     this.#isWarned = true;
     this.#options.warn(`Redis cannot be reached, so messages are refused until it is back: ${String(cause)}`);
+  }
+
+  #tell(isAvailable: boolean): void {
+    if (isAvailable === this.#isAvailable) return;
+    this.#isAvailable = isAvailable;
+    for (const listener of this.#listeners) listener(isAvailable);
   }
 }
