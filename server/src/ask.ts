@@ -123,7 +123,7 @@ export class Questions {
   async #roundOf(userId: string, devices: DeviceFilter | undefined, isNewest: boolean): Promise<Round> {
     const { hub, presence, switchboard } = this.#options;
     const isMeant = ({ device }: { readonly device: string }) => isFor(devices === undefined ? {} : { devices }, device);
-    const askable = () => [...(hub.get(userId)?.all ?? [])].filter((one) => one.askable && isMeant(one.info));
+    const askable = () => (hub.get(userId)?.all ?? []).filter((one) => one.askable && isMeant(one.info));
     if (switchboard.isAlone) return { here: isNewest ? askable().slice(-1) : askable(), elsewhere: [] };
     const [found] = await presence.find([userId]).catch((error: unknown) => {
       throw UsercastError.from(error, "UNAVAILABLE");

@@ -18,7 +18,7 @@ import { Place } from "./place.ts";
 import type { Entry, Page, Signal } from "./ports.ts";
 import type { Recipient } from "./pushes.ts";
 import { ReadMark } from "./read-mark.ts";
-import { type Elsewhere, holes, isDue, isFor } from "./resume.ts";
+import { holes, isDue, isFor, NOTHING_ELSEWHERE } from "./resume.ts";
 import { findStart, introduce, positionOf, type Starter } from "./start.ts";
 import { Window } from "./window.ts";
 
@@ -51,6 +51,9 @@ interface ConnectionParts {
   readonly listener: ConnectionListener;
 }
 
+// What nearly all connections have, shared by them.
+const NOTHING_PASSED: PassedOver = {};
+
 /** Between two reads of a store that is away. */
 const RETRY_MS = 1_000;
 
@@ -79,8 +82,8 @@ export class Connection implements LinkListener {
   readonly #place = new Place();
   readonly #window: Window;
   /** What it was not given, above what is confirmed. */
-  #passed: PassedOver = {};
-  #elsewhere: Elsewhere = { through: 0, unseen: [] };
+  #passed = NOTHING_PASSED;
+  #elsewhere = NOTHING_ELSEWHERE;
   readonly #readMark = new ReadMark();
   /** Whether the broker knows that this device exists. */
   #deviceKnown = false;

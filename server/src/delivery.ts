@@ -62,7 +62,7 @@ export class Delivery implements ConnectionListener {
   /** A connection's beginning: there from now on, delivered to as soon as it may stay and its start is known. */
   add(info: ConnectionInfo, link: Link, plain: boolean): Connection {
     const connection = new Connection(info, plain, { link, context: this.#options, listener: this });
-    this.hub.open(info.userId).all.add(connection);
+    this.hub.open(info.userId).add(connection);
     return connection;
   }
 
@@ -70,7 +70,7 @@ export class Delivery implements ConnectionListener {
   async join(connection: Connection): Promise<void> {
     const { userId } = connection.info;
     const group = this.hub.get(userId);
-    if (group === undefined || !group.all.has(connection)) return;
+    if (group === undefined || !group.all.includes(connection)) return;
     try {
       const [mayStay] = await Promise.all([this.#attach(connection), this.#subscribe(group)]);
       if (!mayStay) return;
@@ -84,7 +84,7 @@ export class Delivery implements ConnectionListener {
 
   /** The connections of a user to this node, oldest first. */
   connectionsOf(userId: string): readonly Connection[] {
-    return [...(this.hub.get(userId)?.all ?? [])];
+    return this.hub.get(userId)?.all ?? [];
   }
 
   /** Closes a connection that had to make room for another; answers whether it is at this node. */
@@ -116,16 +116,16 @@ export class Delivery implements ConnectionListener {
   onClosed(connection: Connection, isLost: boolean): void {
     const { userId } = connection.info;
     const group = this.hub.get(userId);
-    if (group === undefined || !group.all.has(connection)) return;
+    if (group === undefined || !group.all.includes(connection)) return;
     if (isLost) group.forget();
     group.remove(connection);
     // What is not in the log any more is not for the others either; none of them may hold a place for who comes back.
-    if (isLost) for (const other of [...group.all]) other.close("EPOCH_CHANGED", true);
+    if (isLost) for (const other of group.all) other.close("EPOCH_CHANGED", true);
     // It holds the cursor no longer, or by what it is owed.
     if (connection.plain) this.onMoved(connection, { delivered: connection.confirmed });
     void this.#options.presence.detach(userId, connection.info.socketId);
     void this.#cursors.flush(userId);
-    if (group.all.size === 0) {
+    if (group.all.length === 0) {
       this.hub.close(userId);
       this.#unsubscribe(group);
     }

@@ -62,7 +62,7 @@ export class ForeignQuestions {
     // What is told twice is asked once.
     if (this.#questions.has(id)) return;
     const silent = (socketId: string, code: ErrorCode): void => reply({ socketId, code });
-    const connections = new Map([...(hub.get(userId)?.all ?? [])].map((one) => [one.info.socketId, one]));
+    const connections = new Map((hub.get(userId)?.all ?? []).map((one) => [one.info.socketId, one]));
     const asked: Connection[] = [];
     for (const [socketId, node] of fields["sockets"] as readonly (readonly [socketId: string, node: string])[]) {
       const connection = connections.get(socketId);

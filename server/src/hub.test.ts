@@ -20,9 +20,9 @@ const come = (connection: Connection, confirmed: number): unknown => Object.assi
 test("the plain cursor goes no further than the last of the plain connections, and the store is told where that is", () => {
   const tabs = group();
   const [fast, slow] = [plain(10), plain(10)];
-  tabs.all.add(fast);
+  tabs.add(fast);
   expect(tabs.enter(fast, 0, HEAD)).toMatchObject({ delivered: 10, shared: { holder: "here", floor: 10 } });
-  tabs.all.add(slow);
+  tabs.add(slow);
   tabs.enter(slow, 0, HEAD);
   come(fast, 20);
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 10, shared: { floor: 10 } });
@@ -33,7 +33,8 @@ test("the plain cursor goes no further than the last of the plain connections, a
 test("who came and went is told once, in order, and with numbers that rise from user to user", () => {
   const tabs = group();
   const [first, second] = [plain(10), plain(12)];
-  tabs.all.add(first).add(second);
+  tabs.add(first);
+  tabs.add(second);
   const [began] = tabs.enter(first, 0, HEAD)?.shared?.turns ?? [];
   expect(began).toMatchObject({ type: "began", at: 10 });
   tabs.enter(second, 0, HEAD);
@@ -50,14 +51,14 @@ test("who came and went is told once, in order, and with numbers that rise from 
 
   const others = group();
   const other = plain(1);
-  others.all.add(other);
+  others.add(other);
   expect(others.enter(other, 0, HEAD)?.shared?.turns?.[0]?.number).toBeGreaterThan(last?.shared?.number ?? 0);
 });
 
 test("nothing is said of a device that the store does not know", () => {
   const tabs = group();
   const first = plain(0);
-  tabs.all.add(first);
+  tabs.add(first);
   expect(tabs.enter(first, undefined, HEAD)).toBeUndefined();
   expect(tabs.plainMove("e", {})).toMatchObject({ delivered: 0, shared: { floor: 0 } });
 });
@@ -65,10 +66,10 @@ test("nothing is said of a device that the store does not know", () => {
 test("a life of the mailbox that is over counts for nothing in the next", () => {
   const tabs = group();
   const old = plain(3);
-  tabs.all.add(old);
+  tabs.add(old);
   tabs.enter(old, 0, HEAD);
   const next = plain(2, "new");
-  tabs.all.add(next);
+  tabs.add(next);
   tabs.enter(next, 0, HEAD);
   tabs.remove(old);
   expect(tabs.plainMove("e", {})).toBeUndefined();
@@ -79,7 +80,8 @@ test("a life of the mailbox that is over counts for nothing in the next", () => 
 test("what plain connections passed as missed is named until the cursor that they share has passed it", () => {
   const tabs = group();
   const [fast, slow] = [plain(5), plain(1)];
-  tabs.all.add(fast).add(slow);
+  tabs.add(fast);
+  tabs.add(slow);
   tabs.enter(fast, 0, HEAD);
   const early = { first: 1, last: 1 };
   const late = { first: 3, last: 4 };
@@ -101,7 +103,7 @@ test("what plain connections passed as missed is named until the cursor that the
 test("there is more to say while the cursor that plain connections share is behind all of those here, and no longer", () => {
   const tabs = group();
   const only = plain(10);
-  tabs.all.add(only);
+  tabs.add(only);
   tabs.enter(only, 10, HEAD);
   expect(tabs.again()).toBeUndefined();
   come(only, 20);
@@ -120,7 +122,7 @@ test("there is more to say while the cursor that plain connections share is behi
 test("whatever is said bears the newest place of the log, so that it says nothing of a log that comes in its place", () => {
   const tabs = group();
   const tab = plain(10);
-  tabs.all.add(tab);
+  tabs.add(tab);
   expect(tabs.enter(tab, 0, HEAD)?.witness).toEqual({ offset: 30, at: 3_000 });
   come(tab, 12);
   expect(tabs.plainMove("e", { witness: { offset: 12, at: 1_200 } })?.witness).toEqual({ offset: 30, at: 3_000 });
@@ -129,6 +131,6 @@ test("whatever is said bears the newest place of the log, so that it says nothin
   tabs.remove(tab);
   expect(tabs.plainMove("e", {})?.witness).toEqual({ offset: 40, at: 4_000 });
   const later = plain(0, "another life");
-  tabs.all.add(later);
+  tabs.add(later);
   expect(tabs.enter(later, 0, { epoch: "another life", offset: 0, at: 0 })?.witness).toBeUndefined();
 });

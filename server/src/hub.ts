@@ -23,7 +23,8 @@ export interface HubOptions {
 /** The connections of one user on this node, oldest first. Passes on what happens to the mailbox; does no I/O. */
 export class UserConnections implements MailboxListener {
   readonly userId: string;
-  readonly all = new Set<Connection>();
+  /** Replaced as a whole: nearly all users have one. */
+  all: readonly Connection[] = [];
   readonly #options: HubOptions;
   readonly #count: () => number;
   /** The life of the mailbox that the following is about. */
@@ -79,9 +80,13 @@ export class UserConnections implements MailboxListener {
     this.#epoch = "";
   }
 
+  add(connection: Connection): void {
+    this.all = this.all.concat(connection);
+  }
+
   /** Takes a connection out; what a plain one has not confirmed stays owed. */
   remove(connection: Connection): void {
-    this.all.delete(connection);
+    this.all = this.all.filter((one) => one !== connection);
     const { plain, epoch, confirmed } = connection;
     if (!plain || epoch !== this.#epoch) return;
     this.#turns = [...this.#turns, { type: "ended", number: this.#count(), at: confirmed }];

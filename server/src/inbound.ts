@@ -2,14 +2,19 @@ import { EVENTS } from "@usercast/protocol";
 import type { Socket } from "socket.io";
 
 // Confirmations and sends are the packets of ours that come about as often as messages leave. Socket.IO's way of reading a packet and of
-// answering it costs several times what is done with it, so these are looked at before.
+// answering it costs several times what is done with it, so these are looked at before; and so is a registration, which is all that many sockets
+// ever say, so that they need no listeners.
 
 /** Who is given what is taken from a socket. */
 export interface Taker {
+  /** Something comes that Socket.IO is given: from now on it is to be listened to. Idle sockets need no listeners. */
+  listen(): void;
   /** A confirmation that wants no answer. */
   onAck(offset: number): void;
   /** A send, and the number of the packet that its answer is to have; empty where none is wanted. */
   onSend(request: unknown, packet: string): void;
+  /** What a client registers with, likewise. */
+  onRegister(value: unknown, packet: string): void;
 }
 
 type Listener = (packet: unknown) => void;
@@ -29,7 +34,9 @@ interface Observers {
 /** More digits than an offset can have are not read here. */
 const MAX_DIGITS = 15;
 const ZERO = 48;
-const SEND = `["${EVENTS.send}",`;
+/** How the arguments of an event begin. */
+const argumentsOf = (event: string): string => `[${JSON.stringify(event)},`;
+const SEND = argumentsOf(EVENTS.send);
 
 const isDigit = (unit: number): boolean => unit >= ZERO && unit <= ZERO + 9;
 
@@ -46,24 +53,24 @@ function numberIn(text: string, start: number): number {
   return number;
 }
 
-/** Where the arguments of a send begin, after the number of the packet; -1 for anything else. */
-function sendIn(packet: string, start: number): number {
+/** Where the number of a packet ends, and its arguments begin. */
+function endOfNumber(packet: string, start: number): number {
   let at = start;
   while (at - start <= MAX_DIGITS && isDigit(packet.charCodeAt(at))) at += 1;
-  return packet.startsWith(SEND, at) ? at : -1;
+  return at;
 }
 
-/** The one argument of a send; nothing where there is another number of them, or no JSON. */
-function requestIn(packet: string, start: number): { readonly request: unknown } | undefined {
+/** The one argument of an event; nothing where there is another number of them, or no JSON. */
+function argumentIn(packet: string, start: number): { readonly value: unknown } | undefined {
   try {
     const args: unknown[] = JSON.parse(packet.slice(start));
-    return args.length === 2 ? { request: args[1] } : undefined;
+    return args.length === 2 ? { value: args[1] } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** How packets of one namespace begin: of any, and confirmations. */
+/** How packets of one namespace begin: of any event, and confirmations. */
 interface Heads {
   readonly any: string;
   readonly ack: string;
@@ -80,22 +87,27 @@ export class Inbound {
   readonly #socket: Socket;
   readonly #taker: Taker;
   readonly #heads: Heads;
+  /** What a registration is called, where there is one by event. */
+  readonly #registerEvent: string | false;
   /** Socket.IO's own listener. */
   readonly #rest: Listener;
   /** Packets that were passed on and whose handlers have not been called yet. */
   #ahead = 0;
   #isReleased = false;
+  /** Whether something was passed on, and the taker listens. */
+  #hasPassedOn = false;
 
   /** Nothing where something else than Socket.IO, about which nothing is known, listens to the engine connection. */
-  static of(socket: Socket, taker: Taker): Inbound | undefined {
+  static of(socket: Socket, taker: Taker, registerEvent: string | false): Inbound | undefined {
     const [rest, ...others] = engineOf(socket).listeners("data");
-    return rest === undefined || others.length > 0 ? undefined : new Inbound(socket, rest, taker);
+    return rest === undefined || others.length > 0 ? undefined : new Inbound(socket, rest, taker, registerEvent);
   }
 
-  private constructor(socket: Socket, rest: Listener, taker: Taker) {
+  private constructor(socket: Socket, rest: Listener, taker: Taker, registerEvent: string | false) {
     this.#socket = socket;
     this.#rest = rest;
     this.#taker = taker;
+    this.#registerEvent = registerEvent;
     this.#heads = socket.nsp.name === "/" ? MAIN : headsOf(`2${socket.nsp.name},`);
     const engine = engineOf(socket);
     engine.off("data", rest);
@@ -113,9 +125,14 @@ export class Inbound {
   }
 
   readonly #look = (packet: unknown): void => {
-    if (typeof packet !== "string" || this.#isReleased || !isUnobserved(this.#socket) || !this.#take(packet))
-      this.#passOn(packet);
+    if (typeof packet !== "string" || this.#isReleased || !this.#isUnobserved || !this.#take(packet)) this.#passOn(packet);
   };
+
+  /** Whether nobody but the taker hears every event of the socket, and nothing stands before its events. */
+  get #isUnobserved(): boolean {
+    const others = this.#socket.listenersAny().length - (this.#hasPassedOn ? 1 : 0);
+    return others === 0 && (this.#socket as unknown as Observers).fns?.length === 0;
+  }
 
   #take(packet: string): boolean {
     const offset = packet.startsWith(this.#heads.ack) ? numberIn(packet, this.#heads.ack.length) : -1;
@@ -123,16 +140,31 @@ export class Inbound {
       this.#taker.onAck(offset);
       return true;
     }
-    // A send must not get in before what the client sent before it.
+    // What is taken must not get in before what the client sent before it.
     if (this.#ahead > 0 || !packet.startsWith(this.#heads.any)) return false;
-    const start = sendIn(packet, this.#heads.any.length);
-    const taken = start < 0 ? undefined : requestIn(packet, start);
+    const start = endOfNumber(packet, this.#heads.any.length);
+    const isSend = packet.startsWith(SEND, start);
+    if (!isSend && !this.#isRegister(packet, start)) return false;
+    const taken = argumentIn(packet, start);
     if (taken === undefined) return false;
-    this.#taker.onSend(taken.request, packet.slice(this.#heads.any.length, start));
+    const number = packet.slice(this.#heads.any.length, start);
+    if (isSend) this.#taker.onSend(taken.value, number);
+    else this.#taker.onRegister(taken.value, number);
     return true;
   }
 
+  /** Whether these are the arguments of a registration, of which the application does not hear as well. */
+  #isRegister(packet: string, start: number): boolean {
+    const event = this.#registerEvent;
+    if (event === false || !packet.startsWith(argumentsOf(event), start)) return false;
+    return this.#socket.listenerCount(event) === (this.#hasPassedOn ? 1 : 0);
+  }
+
   #passOn(packet: unknown): void {
+    if (!this.#hasPassedOn && !this.#isReleased) {
+      this.#hasPassedOn = true;
+      this.#taker.listen();
+    }
     this.#rest(packet);
     this.#ahead += 1;
     // Socket.IO calls handlers two ticks later.
@@ -144,7 +176,3 @@ export class Inbound {
 }
 
 const engineOf = (socket: Socket): Engine => socket.conn as unknown as Engine;
-
-/** Whether nobody but us hears every event of a socket, and nothing stands before its events. */
-const isUnobserved = (socket: Socket): boolean =>
-  socket.listenersAny().length === 1 && (socket as unknown as Observers).fns?.length === 0;

@@ -39,8 +39,8 @@ export class LocalPresence implements Presence {
     const evicted = makeRoom(known, connection, this.#settings);
     if (evicted === undefined) return { accepted: false, evicted: [] };
     const user: Present = this.#users.get(userId) ?? { number: ++this.#came, connections: [] };
-    // Unlike a literal with a spread, `concat` leaves no room behind the last.
-    user.connections = user.connections.concat({ ...connection, node: this.node });
+    // Unlike a literal with a spread, `concat` leaves no room behind the last, and what names its fields shares its shape with others.
+    user.connections = user.connections.concat(this.#place(connection));
     this.#users.set(userId, user);
     this.#connections += 1;
     this.#tracker.connected(userId);
@@ -81,6 +81,12 @@ export class LocalPresence implements Presence {
 
   async close(): Promise<void> {
     this.#tracker.close();
+  }
+
+  #place({ userId, socketId, device, session, connectedAt }: PresentConnection): PlacedConnection {
+    const { node } = this;
+    if (session === undefined) return { userId, socketId, device, connectedAt, node };
+    return { userId, socketId, device, session, connectedAt, node };
   }
 
   #find(userId: string): PresentUser {

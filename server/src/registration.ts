@@ -86,6 +86,7 @@ export class Registration implements Taker {
   /** Whether the identity came with the handshake, so that nothing may replace it. */
   #fromHandshake = false;
   #ended = false;
+  #isListening = false;
   /** Registrations are taken one after the other; the first waits for the handshake. */
   #turn: Promise<void>;
   /** Ordinary events that came while the handshake's identity was being established; nothing once it is. */
@@ -99,12 +100,12 @@ export class Registration implements Taker {
 
   /** What all sockets share to hear of events: `this` is the socket, so that a connection needs none of its own. */
   static readonly #heard = Object.entries({
-    disconnect: hears((one) => one.#end()),
     [EVENTS.ack]: hears((one, offset, ...rest) => one.#onAck(offset, ...rest)),
     [EVENTS.read]: hears((one, offset, ...rest) => one.#onRead(offset, ...rest)),
     [EVENTS.send]: hears((one, request, ...rest) => one.#onSend(request, ...rest)),
     [EVENTS.state]: hears((one, requests, ...rest) => one.#onState(requests, ...rest)),
   });
+  static readonly #hearsEnd = hears((one) => one.#end());
   static readonly #hearsRegister = hears((one, value, ...rest) => one.#onRegister(value, ...rest));
   static readonly #hearsAny = hears((one, event, ...args) => one.#onAny(String(event), ...args));
 
@@ -114,10 +115,9 @@ export class Registration implements Taker {
     this.#link = new SocketLink(socket, context.format, context.options.congestionBytes);
     const { registerEvent, registerTimeoutMs, clock } = context.options;
     (socket as Registered)[REGISTRATION] = this;
-    for (const [event, listener] of Registration.#heard) socket.on(event, listener);
-    socket.onAny(Registration.#hearsAny);
-    if (context.format.customEncode === undefined) this.#inbound = Inbound.of(socket, this);
-    if (registerEvent !== false) socket.on(registerEvent, Registration.#hearsRegister);
+    socket.on("disconnect", Registration.#hearsEnd);
+    if (context.format.customEncode === undefined) this.#inbound = Inbound.of(socket, this, registerEvent);
+    if (this.#inbound === undefined) this.listen();
     if (registerTimeoutMs !== false) {
       this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
     }
@@ -127,6 +127,16 @@ export class Registration implements Taker {
 
   get connection(): Connection | undefined {
     return this.#connection;
+  }
+
+  /** Begins to hear the events of the socket, once: when it is said that one comes, or where some may be on their way already. */
+  listen(): void {
+    if (this.#isListening || this.#ended) return;
+    this.#isListening = true;
+    const { registerEvent } = this.#context.options;
+    for (const [event, listener] of Registration.#heard) this.socket.on(event, listener);
+    this.socket.onAny(Registration.#hearsAny);
+    if (registerEvent !== false) this.socket.on(registerEvent, Registration.#hearsRegister);
   }
 
   /** Lets go of the socket and leaves it as it was found, open. SDKs are told that the server is going. */
@@ -267,8 +277,16 @@ export class Registration implements Taker {
     return typeof value === "function" && !this.#link.congested ? (value as Acknowledge) : undefined;
   }
 
+  /** A registration that came past Socket.IO. */
+  onRegister(value: unknown, packet: string): void {
+    this.#take(value, this.#answerTo(packet));
+  }
+
   #onRegister(value: unknown, ...rest: readonly unknown[]): void {
-    const answer = this.#callback(rest.at(-1) ?? value);
+    this.#take(value, this.#callback(rest.at(-1) ?? value));
+  }
+
+  #take(value: unknown, answer: Acknowledge | undefined): void {
     if (this.#isFlood()) {
       answer?.({ ok: false, error: new UsercastError("RATE_LIMITED").toJSON() });
       return;
@@ -304,8 +322,12 @@ export class Registration implements Taker {
 
   /** A send that did. */
   onSend(request: unknown, packet: string): void {
-    const isAnswered = packet !== "" && !this.#link.congested;
-    this.#send(request, isAnswered ? (answer) => this.#link.answer(packet, answer) : undefined);
+    this.#send(request, this.#answerTo(packet));
+  }
+
+  /** Answers the packet of this number, as `#callback`. */
+  #answerTo(packet: string): Acknowledge | undefined {
+    return packet === "" || this.#link.congested ? undefined : (answer) => this.#link.answer(packet, answer);
   }
 
   #onSend(request: unknown, ...rest: readonly unknown[]): void {
@@ -346,6 +368,7 @@ export class Registration implements Taker {
     this.#link.release();
     const { registerEvent } = this.#context.options;
     this.#inbound?.release();
+    this.socket.off("disconnect", Registration.#hearsEnd);
     for (const [event, listener] of Registration.#heard) this.socket.off(event, listener);
     this.socket.offAny(Registration.#hearsAny);
     if (registerEvent !== false) this.socket.off(registerEvent, Registration.#hearsRegister);

@@ -99,6 +99,9 @@ export interface Elsewhere {
   readonly unseen: readonly OffsetRange[];
 }
 
+/** What nearly all connections have, shared by them. */
+export const NOTHING_ELSEWHERE: Elsewhere = { through: 0, unseen: [] };
+
 /** Whether a device is to be given an entry. */
 export const isDue = (entry: Entry, device: string, { through, unseen }: Elsewhere): boolean =>
   isFor(entry, device) && (entry.offset > through || includes(unseen, entry.offset));

@@ -2,7 +2,7 @@ import type { Position, Ready } from "@usercast/protocol";
 import type { PassedOver } from "./passed.ts";
 import type { Broker, DeviceCursors, MailboxState } from "./ports.ts";
 import { added, type OffsetRange, without } from "./ranges.ts";
-import { type Elsewhere, isFor, isForOthers, type Start, stands, startOf } from "./resume.ts";
+import { type Elsewhere, isFor, isForOthers, NOTHING_ELSEWHERE, type Start, stands, startOf } from "./resume.ts";
 
 /** Who asks where to start. */
 export interface Starter {
@@ -46,7 +46,7 @@ export async function findStart(broker: Broker, { userId, device, claim }: Start
   const passed = claim === undefined ? {} : await passedBetween(broker, { userId, device }, reached, start.offset);
   const offset = Math.min(start.offset, (unseen[0]?.first ?? Number.POSITIVE_INFINITY) - 1);
   const began = known === undefined ? { began: claim === undefined ? offset : Math.min(offset, reached) } : {};
-  const elsewhere = { through: unseen.length > 0 ? start.offset : 0, unseen };
+  const elsewhere = unseen.length > 0 ? { through: start.offset, unseen } : NOTHING_ELSEWHERE;
   return { state, known, start: { ...start, offset }, elsewhere, passed: { ...passed, ...began } };
 }
 

@@ -194,6 +194,7 @@ export class Usercast<ToUser = DefaultEvents, FromUser = DefaultEvents> {
     this.#attach = (socket) => this.#registrations.add(new Registration(socket, context));
     this.#namespace.on("connection", this.#attach);
     for (const socket of this.#namespace.sockets.values()) this.#attach(socket);
+    for (const registration of this.#registrations) registration.listen();
     attached.add(this.#namespace);
   }
 

@@ -109,3 +109,43 @@ test("a send reaches its handler after the application's events that its client 
   }
   await vi.waitFor(() => expect(order).toEqual([1, 2, 3, 4, 5, 6]));
 });
+
+test("a socket that has only registered bears no listeners for what it never says, and what it says later is heard", async () => {
+  const on = await start();
+  const orders: unknown[] = [];
+  on.users.on("order", (userId, data) => orders.push([userId, data]));
+  const { socket } = await plain(on.url, "ana");
+  const [raw] = on.io.sockets.sockets.values();
+  expect(raw?.eventNames()).not.toContain(EVENTS.send);
+  expect(raw?.listenersAny()).toEqual([]);
+  socket.emit("order", 1);
+  socket.emit("order", 2);
+  await vi.waitFor(() =>
+    expect(orders).toEqual([
+      ["ana", 1],
+      ["ana", 2],
+    ]),
+  );
+  expect(await socket.timeout(1_000).emitWithAck("register", "ana")).toEqual({ ok: true, userId: "ana" });
+  expect(await socket.timeout(1_000).emitWithAck("register", "")).toMatchObject({ ok: false });
+});
+
+test("an application that hears registrations itself goes on hearing them", async () => {
+  const on = await start();
+  const heard: unknown[] = [];
+  on.io.on("connection", (served) => void served.on("register", (userId) => heard.push(userId)));
+  const { socket } = await plain(on.url, "ana");
+  expect(await socket.timeout(1_000).emitWithAck("register", "bo")).toEqual({ ok: true, userId: "bo" });
+  expect(heard).toEqual(["ana", "bo"]);
+});
+
+test("middleware of the application's may refuse a registration", async () => {
+  const on = await start();
+  on.io.on("connection", (served) => {
+    served.use(([event, userId], proceed) => (event === "register" && userId === "eve" ? undefined : proceed()));
+  });
+  const { socket } = await plain(on.url, "ana");
+  socket.emit("register", "eve");
+  expect(await socket.timeout(1_000).emitWithAck("register", "bo")).toEqual({ ok: true, userId: "bo" });
+  expect(await on.users.presence(["eve", "bo"])).toMatchObject([{ online: false }, { online: true }]);
+});
