@@ -79,6 +79,7 @@ class Segment {
     numbers[place + ORIGIN] = originBytes;
     this.count += 1;
     this.#end += length;
+    this.#whole = undefined;
   }
 
   clear(): void {
