@@ -279,7 +279,11 @@ export class Registration implements Taker {
 
   /** A registration that came past Socket.IO. */
   onRegister(value: unknown, packet: string): void {
-    this.#take(value, this.#answerTo(packet));
+    const answer = this.#answerTo(packet);
+    const { registerEvent } = this.#context.options;
+    // It is an event of the user's as well, where there is one already.
+    if (registerEvent !== false) this.#onAny(registerEvent, value, ...(answer === undefined ? [] : [answer]));
+    this.#take(value, answer);
   }
 
   #onRegister(value: unknown, ...rest: readonly unknown[]): void {

@@ -139,6 +139,15 @@ test("an application that hears registrations itself goes on hearing them", asyn
   expect(heard).toEqual(["ana", "bo"]);
 });
 
+test("a registration of who is a user already is an event of theirs as well", async () => {
+  const on = await start();
+  const heard: unknown[] = [];
+  on.users.on("register", (userId, data) => heard.push([userId, data]));
+  const { socket } = await plain(on.url, "ana");
+  expect(await socket.timeout(1_000).emitWithAck("register", "ana")).toEqual({ ok: true, userId: "ana" });
+  expect(heard).toEqual([["ana", "ana"]]);
+});
+
 test("middleware of the application's may refuse a registration", async () => {
   const on = await start();
   on.io.on("connection", (served) => {
