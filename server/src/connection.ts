@@ -13,7 +13,7 @@ import type { ConnectionContext, ConnectionListener } from "./context.ts";
 import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
 import { HeartbeatRequests } from "./heartbeat.ts";
 import type { Link, LinkListener } from "./link.ts";
-import { named, type PassedOver, passing, split, together } from "./passed.ts";
+import { NOTHING_PASSED, named, passing, split, together } from "./passed.ts";
 import { Place } from "./place.ts";
 import type { Entry, Page, Signal } from "./ports.ts";
 import type { Recipient } from "./pushes.ts";
@@ -50,9 +50,6 @@ interface ConnectionParts {
   readonly context: ConnectionContext;
   readonly listener: ConnectionListener;
 }
-
-// What nearly all connections have, shared by them.
-const NOTHING_PASSED: PassedOver = {};
 
 /** Between two reads of a store that is away. */
 const RETRY_MS = 1_000;

@@ -1,12 +1,11 @@
 import { PLAIN_DEVICE, type Position } from "@usercast/protocol";
 import type { Connection } from "./connection.ts";
-import { named, type PassedOver, split, together } from "./passed.ts";
+import { NOTHING_PASSED, named, split, together } from "./passed.ts";
 import type { Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
 import type { SharedMove, SharedTurn } from "./sharing.ts";
 
 // What nearly all users have, shared by them.
 const NO_TURNS: readonly SharedTurn[] = [];
-const NOTHING_PASSED: PassedOver = {};
 
 /** How a `Hub` works. */
 export interface HubOptions {

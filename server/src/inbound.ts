@@ -7,7 +7,9 @@ import type { Socket } from "socket.io";
 
 /** Who is given what is taken from a socket. */
 export interface Taker {
-  /** Something comes that Socket.IO is given: from now on it is to be listened to. Idle sockets need no listeners. */
+  /** Whether it has listeners on the socket, one of them for all events. */
+  readonly isListening: boolean;
+  /** Something comes that Socket.IO is given, so it is to be listened to. Idle sockets need no listeners. Without effect where it is already. */
   listen(): void;
   /** A confirmation that wants no answer. */
   onAck(offset: number): void;
@@ -94,8 +96,6 @@ export class Inbound {
   /** Packets that were passed on and whose handlers have not been called yet. */
   #ahead = 0;
   #isReleased = false;
-  /** Whether something was passed on, and the taker listens. */
-  #hasPassedOn = false;
 
   /** Nothing where something else than Socket.IO, about which nothing is known, listens to the engine connection. */
   static of(socket: Socket, taker: Taker, registerEvent: string | false): Inbound | undefined {
@@ -130,7 +130,7 @@ export class Inbound {
 
   /** Whether nobody but the taker hears every event of the socket, and nothing stands before its events. */
   get #isUnobserved(): boolean {
-    const others = this.#socket.listenersAny().length - (this.#hasPassedOn ? 1 : 0);
+    const others = this.#socket.listenersAny().length - (this.#taker.isListening ? 1 : 0);
     return others === 0 && (this.#socket as unknown as Observers).fns?.length === 0;
   }
 
@@ -157,14 +157,11 @@ export class Inbound {
   #isRegister(packet: string, start: number): boolean {
     const event = this.#registerEvent;
     if (event === false || !packet.startsWith(argumentsOf(event), start)) return false;
-    return this.#socket.listenerCount(event) === (this.#hasPassedOn ? 1 : 0);
+    return this.#socket.listenerCount(event) === (this.#taker.isListening ? 1 : 0);
   }
 
   #passOn(packet: unknown): void {
-    if (!this.#hasPassedOn && !this.#isReleased) {
-      this.#hasPassedOn = true;
-      this.#taker.listen();
-    }
+    if (!this.#isReleased) this.#taker.listen();
     this.#rest(packet);
     this.#ahead += 1;
     // Socket.IO calls handlers two ticks later.

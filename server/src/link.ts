@@ -170,9 +170,9 @@ export class SocketLink implements Link, PingListener {
     if (!this.#socket.connected) return;
     const head = `${ACK}${this.#prefix}${packet}[`;
     const text = JSON.stringify(answer);
-    const bytes = Buffer.byteLength(text);
-    if (this.#connection.isDirect) this.#connection.gather(webSocketText(MESSAGE + head, { text, bytes }, "]"));
-    else this.#connection.write(`${head}${text}]`);
+    if (this.#connection.isDirect) {
+      this.#connection.gather(webSocketText(MESSAGE + head, { text, bytes: Buffer.byteLength(text) }, "]"));
+    } else this.#connection.write(`${head}${text}]`);
   }
 
   get congested(): boolean {

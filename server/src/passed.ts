@@ -14,7 +14,8 @@ export interface PassedOver {
 }
 
 const NONE: readonly OffsetRange[] = [];
-const NOTHING: PassedOver = {};
+/** What nearly all connections have, shared by them. */
+export const NOTHING_PASSED: PassedOver = {};
 
 /** Both of them. */
 export const together = (first: PassedOver, second: PassedOver): PassedOver => ({
@@ -41,7 +42,7 @@ export const named = ({ missed = NONE, skipped = NONE, began }: PassedOver): Pic
 export function split(passed: PassedOver, through: number): readonly [below: PassedOver, above: PassedOver] {
   const { missed = NONE, skipped = NONE, began } = passed;
   // Most often a device was given everything.
-  if (missed.length + skipped.length === 0) return [began === undefined ? NOTHING : { began }, NOTHING];
+  if (missed.length + skipped.length === 0) return [began === undefined ? NOTHING_PASSED : { began }, NOTHING_PASSED];
   const below = (ranges: readonly OffsetRange[]): readonly OffsetRange[] =>
     without(ranges, { first: through + 1, last: Number.MAX_SAFE_INTEGER });
   const above = (ranges: readonly OffsetRange[]): readonly OffsetRange[] => without(ranges, { first: 0, last: through });

@@ -125,6 +125,10 @@ export class Registration implements Taker {
     this.#turn = this.#meet();
   }
 
+  get isListening(): boolean {
+    return this.#isListening;
+  }
+
   get connection(): Connection | undefined {
     return this.#connection;
   }
