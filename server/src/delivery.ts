@@ -33,8 +33,6 @@ export class Delivery implements ConnectionListener {
   readonly hub: Hub;
   readonly #options: DeliveryOptions;
   readonly #cursors: CursorWriter;
-  /** One per user with connections. */
-  readonly #subscriptions = new Map<UserConnections, Promise<Unsubscribe>>();
   readonly #missed: Record<MissedReason, number> = { expired: 0, trimmed: 0, epoch: 0, rewound: 0 };
   readonly #heldBack: HeldBack;
   /** Ends of subscriptions under way. */
@@ -163,23 +161,23 @@ export class Delivery implements ConnectionListener {
     if (this.#options.broker.scope === "cluster") await this.#cursors.flush(userId);
   }
 
-  #subscribe(group: UserConnections): Promise<Unsubscribe> {
-    const known = this.#subscriptions.get(group);
-    if (known !== undefined) return known;
+  #subscribe(group: UserConnections): Promise<Unsubscribe> | Unsubscribe {
+    if (group.subscription !== undefined) return group.subscription;
     const made = this.#options.broker.subscribe(group.userId, group);
-    this.#subscriptions.set(group, made);
-    // The next connection tries again, unless one has begun to: a group that is owed something is used again.
-    made.catch(() => {
-      if (this.#subscriptions.get(group) === made) this.#subscriptions.delete(group);
-    });
+    group.subscription = made;
+    const become = (subscription: Unsubscribe | undefined): void => {
+      if (group.subscription === made) group.subscription = subscription;
+    };
+    // After a failure the next connection tries again, unless one has begun to: a group that is owed something is used again.
+    made.then(become, () => become(undefined));
     return made;
   }
 
   #unsubscribe(group: UserConnections): void {
-    const subscription = this.#subscriptions.get(group);
+    const { subscription } = group;
     if (subscription === undefined) return;
-    this.#subscriptions.delete(group);
-    const end = subscription
+    group.subscription = undefined;
+    const end = Promise.resolve(subscription)
       .then((unsubscribe) => unsubscribe())
       .catch((error: unknown) => this.#options.onError(error))
       .finally(() => this.#ending.delete(end));

@@ -34,6 +34,8 @@ export interface Engine {
   readonly writeBuffer?: readonly unknown[];
   readonly protocol: number;
   readonly transport: Transport;
+  /** What the connection came with; nobody but applications looks at it again. */
+  request?: unknown;
   readonly readyState?: string;
   /** Whether the client is about to change to another transport. */
   readonly upgrading?: boolean;
@@ -157,6 +159,11 @@ export class EngineConnection {
   /** Whether the transport is a WebSocket that is not made as is known of Engine.IO and ws. */
   get isStrange(): boolean {
     return this.#isStrange;
+  }
+
+  /** Lets go of the request that the connection came with. */
+  releaseRequest(): void {
+    this.#engine.request = null;
   }
 
   /** Hands a packet of Socket.IO to the engine. */

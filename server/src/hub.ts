@@ -1,7 +1,7 @@
 import { PLAIN_DEVICE, type Position } from "@usercast/protocol";
 import type { Connection } from "./connection.ts";
 import { NOTHING_PASSED, named, split, together } from "./passed.ts";
-import type { Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal } from "./ports.ts";
+import type { Control, CursorMove, CursorsMoved, Entry, MailboxListener, Signal, Unsubscribe } from "./ports.ts";
 import type { SharedMove, SharedTurn } from "./sharing.ts";
 
 // What nearly all users have, shared by them.
@@ -24,6 +24,8 @@ export class UserConnections implements MailboxListener {
   readonly userId: string;
   /** Replaced as a whole: nearly all users have one. */
   all: readonly Connection[] = [];
+  /** Ends the broker's telling; a promise as long as it has not begun. */
+  subscription: Promise<Unsubscribe> | Unsubscribe | undefined;
   readonly #options: HubOptions;
   readonly #count: () => number;
   /** The life of the mailbox that the following is about. */

@@ -21,8 +21,12 @@ export interface Taker {
 
 type Listener = (packet: unknown) => void;
 
+const INBOUND = Symbol("usercast");
+
 interface Engine {
   readonly readyState: string;
+  /** Who looks at packets first, where several namespaces share the connection. */
+  [INBOUND]?: Inbound | undefined;
   listeners(event: "data"): Listener[];
   on(event: "data", listener: Listener): unknown;
   off(event: "data", listener: Listener): unknown;
@@ -91,42 +95,57 @@ export class Inbound {
   readonly #heads: Heads;
   /** What a registration is called, where there is one by event. */
   readonly #registerEvent: string | false;
-  /** Socket.IO's own listener. */
-  readonly #rest: Listener;
+  /** Who is given the rest: Socket.IO's own listener, or another namespace that was here before. */
+  #rest: Listener | Inbound;
   /** Packets that were passed on and whose handlers have not been called yet. */
   #ahead = 0;
-  #isReleased = false;
 
   /** Nothing where something else than Socket.IO, about which nothing is known, listens to the engine connection. */
   static of(socket: Socket, taker: Taker, registerEvent: string | false): Inbound | undefined {
-    const [rest, ...others] = engineOf(socket).listeners("data");
-    return rest === undefined || others.length > 0 ? undefined : new Inbound(socket, rest, taker, registerEvent);
+    const engine = engineOf(socket);
+    const [rest, ...others] = engine.listeners("data");
+    if (rest === undefined || others.length > 0) return undefined;
+    return new Inbound(socket, rest === onData ? (engine[INBOUND] ?? rest) : rest, taker, registerEvent);
   }
 
-  private constructor(socket: Socket, rest: Listener, taker: Taker, registerEvent: string | false) {
+  private constructor(socket: Socket, rest: Listener | Inbound, taker: Taker, registerEvent: string | false) {
     this.#socket = socket;
     this.#rest = rest;
     this.#taker = taker;
     this.#registerEvent = registerEvent;
     this.#heads = socket.nsp.name === "/" ? MAIN : headsOf(`2${socket.nsp.name},`);
     const engine = engineOf(socket);
+    engine[INBOUND] = this;
+    if (typeof rest !== "function") return;
     engine.off("data", rest);
-    engine.on("data", this.#look);
+    engine.on("data", onData);
   }
 
   /** Leaves the socket as it was found. */
   release(): void {
-    this.#isReleased = true;
     const engine = engineOf(this.#socket);
-    // Another namespace on the same connection may stand before us: then ours stays, and passes everything on.
-    if (!engine.listeners("data").includes(this.#look)) return;
-    engine.off("data", this.#look);
-    if (engine.readyState === "open") engine.on("data", this.#rest);
+    const rest = this.#rest;
+    const first = engine[INBOUND];
+    if (first === undefined) return;
+    if (first !== this) first.#replace(this, rest);
+    else if (typeof rest !== "function") engine[INBOUND] = rest;
+    else {
+      engine[INBOUND] = undefined;
+      engine.off("data", onData);
+      if (engine.readyState === "open") engine.on("data", rest);
+    }
   }
 
-  readonly #look = (packet: unknown): void => {
-    if (typeof packet !== "string" || this.#isReleased || !this.#isUnobserved || !this.#take(packet)) this.#passOn(packet);
-  };
+  /** Another namespace on the same connection has left. */
+  #replace(gone: Inbound, by: Listener | Inbound): void {
+    if (this.#rest === gone) this.#rest = by;
+    else if (typeof this.#rest !== "function") this.#rest.#replace(gone, by);
+  }
+
+  /** A packet that the client sent. */
+  look(packet: unknown): void {
+    if (typeof packet !== "string" || !this.#isUnobserved || !this.#take(packet)) this.#passOn(packet);
+  }
 
   /** Whether nobody but the taker hears every event of the socket, and nothing stands before its events. */
   get #isUnobserved(): boolean {
@@ -161,8 +180,9 @@ export class Inbound {
   }
 
   #passOn(packet: unknown): void {
-    if (!this.#isReleased) this.#taker.listen();
-    this.#rest(packet);
+    this.#taker.listen();
+    if (typeof this.#rest === "function") this.#rest(packet);
+    else this.#rest.look(packet);
     this.#ahead += 1;
     // Socket.IO calls handlers two ticks later.
     const isHandled = (): void => {
@@ -170,6 +190,11 @@ export class Inbound {
     };
     process.nextTick(() => process.nextTick(() => process.nextTick(isHandled)));
   }
+}
+
+/** One listener serves all engine connections, which are `this` in it. */
+function onData(this: Engine, packet: unknown): void {
+  this[INBOUND]?.look(packet);
 }
 
 const engineOf = (socket: Socket): Engine => socket.conn as unknown as Engine;

@@ -131,6 +131,11 @@ export class SocketLink implements Link, PingListener {
     if (heartbeats) this.#connection.listen(this);
   }
 
+  /** Lets go of the request that the socket came with. */
+  releaseRequest(): void {
+    this.#connection.releaseRequest();
+  }
+
   /** Leaves the socket as it was found. */
   release(): void {
     this.#connection.flush();

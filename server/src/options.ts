@@ -54,6 +54,13 @@ export interface UsercastOptions {
    */
   readonly maxRegistersPerSecond?: number;
   /**
+   * Lets go of the HTTP request that a connection came with, once the socket belongs to a user: `socket.request` is `null` from then
+   * on, and a namespace that the client joins later has a handshake without headers and query. For servers that need neither, with many
+   * idle connections.
+   * @default false
+   */
+  readonly releaseRequest?: boolean;
+  /**
    * Where mailboxes live.
    * @default memory()
    */
@@ -192,7 +199,16 @@ export interface UsercastOptions {
 type Limits = Required<
   Omit<
     UsercastOptions,
-    "authenticate" | "trustClients" | "registerEvent" | "broker" | "singleNode" | "authorize" | "takeover" | "clock" | "logger"
+    | "authenticate"
+    | "trustClients"
+    | "registerEvent"
+    | "releaseRequest"
+    | "broker"
+    | "singleNode"
+    | "authorize"
+    | "takeover"
+    | "clock"
+    | "logger"
   >
 >;
 
@@ -201,6 +217,7 @@ export interface ResolvedOptions extends Limits {
   readonly authenticate: Authenticate | undefined;
   readonly trustClients: boolean;
   readonly registerEvent: string | false;
+  readonly releaseRequest: boolean;
   readonly broker: Broker | undefined;
   readonly singleNode: boolean;
   readonly authorize: Authorize | undefined;
@@ -285,6 +302,7 @@ export function resolveOptions(options: UsercastOptions): ResolvedOptions {
     authenticate: options.authenticate,
     trustClients: options.trustClients === true,
     registerEvent: registerEventOf(options),
+    releaseRequest: options.releaseRequest === true,
     broker: options.broker,
     singleNode: options.singleNode === true,
     authorize: options.authorize,
@@ -310,6 +328,7 @@ const OTHER_NAMES: ReadonlySet<string> = new Set([
   "authenticate",
   "trustClients",
   "registerEvent",
+  "releaseRequest",
   "broker",
   "singleNode",
   "authorize",

@@ -81,14 +81,13 @@ export class Registration implements Taker {
   readonly #context: RegistrationContext;
   readonly #link: SocketLink;
   #hello: Hello | undefined;
-  #identity: Identity | undefined;
   #connection: Connection | undefined;
   /** Whether the identity came with the handshake, so that nothing may replace it. */
   #fromHandshake = false;
   #ended = false;
   #isListening = false;
-  /** Registrations are taken one after the other; the first waits for the handshake. */
-  #turn: Promise<void>;
+  /** Registrations are taken one after the other; the first waits for the handshake. Nothing where none is under way. */
+  #turn: Promise<void> | undefined;
   /** Ordinary events that came while the handshake's identity was being established; nothing once it is. */
   #early: (readonly [event: string, args: readonly unknown[]])[] | undefined;
   /** Registrations in a second, and which one. */
@@ -122,7 +121,7 @@ export class Registration implements Taker {
       this.#registerTimer = clock.after(registerTimeoutMs, () => this.#refuse(new UsercastError("REGISTER_TIMEOUT")));
     }
     this.#early = context.options.authenticate === undefined ? undefined : [];
-    this.#turn = this.#meet();
+    this.#inTurn(() => this.#meet());
   }
 
   get isListening(): boolean {
@@ -179,7 +178,6 @@ export class Registration implements Taker {
     this.#expireAt(identity);
     this.#registerTimer?.();
     this.#connection?.gone();
-    this.#identity = identity;
     const plain = this.#hello === undefined;
     const info = {
       userId: identity.userId,
@@ -196,6 +194,7 @@ export class Registration implements Taker {
     const connection = delivery.add(info, this.#link, plain);
     this.#connection = connection;
     this.#link.listen(connection, plain);
+    if (options.releaseRequest) this.#link.releaseRequest();
     await delivery.join(connection);
   }
 
@@ -241,9 +240,9 @@ export class Registration implements Taker {
       if (this.#fromHandshake) throw new UsercastError("REGISTER_NOT_ALLOWED");
       const identity = await this.#identityOf(value);
       const { userId } = identity;
-      const isSame = this.#identity?.userId === userId && this.#connection?.state !== "closed";
+      const isSame = this.#registeredConnection()?.userId === userId;
       if (isSame) this.#expireAt(identity);
-      else if (this.#identity !== undefined && !this.#context.options.trustClients) {
+      else if (this.#connection !== undefined && !this.#context.options.trustClients) {
         throw new UsercastError("REGISTER_NOT_ALLOWED", "This connection is registered to another user.");
       } else await this.#become(identity);
       return { ok: true, userId };
@@ -299,9 +298,17 @@ export class Registration implements Taker {
       answer?.({ ok: false, error: new UsercastError("RATE_LIMITED").toJSON() });
       return;
     }
-    this.#turn = this.#turn.then(async () => {
+    this.#inTurn(async () => {
       const result = await this.#register(value);
       answer?.(result);
+    });
+  }
+
+  #inTurn(take: () => Promise<void>): void {
+    const turn = this.#turn === undefined ? take() : this.#turn.then(take);
+    this.#turn = turn;
+    void turn.finally(() => {
+      if (this.#turn === turn) this.#turn = undefined;
     });
   }
 

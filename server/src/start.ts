@@ -1,5 +1,5 @@
 import type { Position, Ready } from "@usercast/protocol";
-import type { PassedOver } from "./passed.ts";
+import { NOTHING_PASSED, type PassedOver } from "./passed.ts";
 import type { Broker, DeviceCursors, MailboxState } from "./ports.ts";
 import { added, type OffsetRange, without } from "./ranges.ts";
 import { type Elsewhere, isFor, isForOthers, NOTHING_ELSEWHERE, type Start, stands, startOf } from "./resume.ts";
@@ -43,11 +43,11 @@ export async function findStart(broker: Broker, { userId, device, claim }: Start
   const passedBy = without(state.user.skipped, { first: start.offset + 1, last: state.head.offset });
   const unseen = isNew ? await stillThere(broker, { userId, device }, passedBy) : [];
   const reached = (known ?? state.user).delivered;
-  const passed = claim === undefined ? {} : await passedBetween(broker, { userId, device }, reached, start.offset);
+  const passed = claim === undefined ? NOTHING_PASSED : await passedBetween(broker, { userId, device }, reached, start.offset);
   const offset = Math.min(start.offset, (unseen[0]?.first ?? Number.POSITIVE_INFINITY) - 1);
-  const began = known === undefined ? { began: claim === undefined ? offset : Math.min(offset, reached) } : {};
+  const began = claim === undefined ? offset : Math.min(offset, reached);
   const elsewhere = unseen.length > 0 ? { through: start.offset, unseen } : NOTHING_ELSEWHERE;
-  return { state, known, start: { ...start, offset }, elsewhere, passed: { ...passed, ...began } };
+  return { state, known, start: { ...start, offset }, elsewhere, passed: known === undefined ? { ...passed, began } : passed };
 }
 
 /** The ranges that hold something for a device still, from there on. */

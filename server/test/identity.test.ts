@@ -17,6 +17,25 @@ test("a valid token makes the connection its user's", async () => {
   await vi.waitFor(() => expect(messages.length).toBe(1));
 });
 
+test("the request a connection came with is let go of, once it is known whose it is and only where that is said", async () => {
+  for (const releaseRequest of [true, false]) {
+    const requests: unknown[] = [];
+    const { io, users, url } = await start({
+      releaseRequest,
+      authenticate: (socket) => {
+        requests.push(socket.request.headers["x-user"]);
+        return String(socket.request.headers["x-user"]);
+      },
+    });
+    const { socket, messages } = await wire(url, undefined, {}, { extraHeaders: { "x-user": "ana" } });
+    const served = io.sockets.sockets.get(String(socket.id));
+    expect([requests, served?.request === null]).toEqual([["ana"], releaseRequest]);
+    expect(served?.handshake.headers["x-user"]).toBe("ana");
+    await users.to("ana").emit("message", "still here");
+    await vi.waitFor(() => expect(messages).toHaveLength(1));
+  }
+});
+
 test("an SDK without a valid token is refused at the door, with the reason", async () => {
   const { users, url } = await start({ authenticate: jwt({ secret }) });
   const cases = [

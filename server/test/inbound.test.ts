@@ -1,6 +1,8 @@
 import { EVENTS } from "@usercast/protocol";
 import { expect, test, vi } from "vitest";
-import { next, plain, start, wire } from "./harness.ts";
+import { memory } from "../src/broker/memory.ts";
+import { usercast } from "../src/index.ts";
+import { client, next, plain, start, wire } from "./harness.ts";
 
 const confirmed = async ({ users }: Awaited<ReturnType<typeof start>>): Promise<number> =>
   (await users.connections("ana"))[0]?.confirmed ?? -1;
@@ -72,6 +74,34 @@ test("two namespaces of one connection confirm each for itself, and a socket tha
   socket.emit(EVENTS.ack, 1);
   await vi.waitFor(() => expect(heard).toHaveBeenCalledWith(1));
 });
+
+test("users of three namespaces share a connection, and none misses what another lets go of", async () => {
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 0, 2],
+  ]) {
+    const on = await start();
+    const names = ["/", "/shop", "/chat"];
+    const rest = names.slice(1).map((name) => usercast(on.io.of(name), { trustClients: true, broker: memory({ quiet: true }) }));
+    const all = [on.users, ...rest];
+    const main = client(on.url);
+    const sockets = names.map((name) => (name === "/" ? main : main.io.socket(name)));
+    const register = (i: number, ms = 1_000) => sockets[i]?.timeout(ms).emitWithAck("register", `user-${i}`);
+    for (const [i, socket] of sockets.entries()) {
+      socket.connect();
+      expect(await register(i)).toEqual({ ok: true, userId: `user-${i}` });
+    }
+    for (const leaving of order) {
+      await all[leaving]?.close();
+      // One that let go leaves an ordinary socket, which answers no registrations, and the others as they were.
+      for (const i of order.slice(order.indexOf(leaving) + 1)) expect(await register(i)).toMatchObject({ ok: true });
+      await expect(register(leaving, 100)).rejects.toThrow("timed out");
+    }
+    const data = on.io.of("/").sockets.get(String(main.id))?.conn.listeners("data");
+    expect(data?.map((listener) => listener.name)).toEqual(["bound ondata"]);
+  }
+}, 15_000);
 
 test("a plain client that sends confirmations is refused as ever", async () => {
   const on = await start();

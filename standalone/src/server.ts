@@ -132,6 +132,7 @@ function libraryOptions(config: ServerConfig, log: Logger): UsercastOptions {
       ? { trustClients: true }
       : { authenticate: jwt(config.identity), registerTimeoutMs: config.registerTimeoutMs }),
     registerEvent: REGISTER_EVENT,
+    releaseRequest: true,
     ...(config.userToUser && { authorize: () => ({ receipts: true }) }),
     maxPayloadBytes: config.maxPayloadBytes,
     ...config.userLimits,
