@@ -81,7 +81,8 @@ export class Connection implements LinkListener {
   /** What it was not given, above what is confirmed. */
   #passed = NOTHING_PASSED;
   #elsewhere = NOTHING_ELSEWHERE;
-  readonly #readMark = new ReadMark();
+  /** Nothing as long as the user has read nothing. */
+  #readMark: ReadMark | undefined;
   /** Whether the broker knows that this device exists. */
   #deviceKnown = false;
   /** Only for plain clients, which confirm by them. */
@@ -140,7 +141,8 @@ export class Connection implements LinkListener {
     await enter?.(known?.delivered, state.head);
     if (this.#state !== "joining") return;
     this.#known = Math.max(state.head.offset, this.#hint?.epoch === state.epoch ? this.#hint.offset : 0);
-    const read = this.#readMark.begin(state.epoch, state.user.read);
+    if (state.user.read > 0) this.#readMark ??= new ReadMark();
+    const read = this.#readMark?.begin(state.epoch, state.user.read) ?? 0;
     if (position !== undefined) {
       const ready = { ...introduce(this.info, this.#context), position, head: state.head, read };
       this.#link.send(controlFrame(EVENTS.ready, ready satisfies Ready));
@@ -191,6 +193,7 @@ export class Connection implements LinkListener {
   /** The user has read up to `offset`, here or elsewhere. The client is told now, or when there is room. */
   readElsewhere(epoch: string, offset: number): void {
     if (this.#state !== "joining" && epoch !== this.#epoch) return;
+    this.#readMark ??= new ReadMark();
     this.#readMark.heard(epoch, offset);
     this.#tellRead();
   }
@@ -292,7 +295,7 @@ export class Connection implements LinkListener {
   }
 
   #tellRead(): void {
-    if (this.plain || !this.#readMark.isDue || this.#state === "joining" || this.#state === "closed") return;
+    if (this.plain || !this.#readMark?.isDue || this.#state === "joining" || this.#state === "closed") return;
     if (this.#link.congested) this.#link.awaitRoom();
     else this.#link.send(controlFrame(EVENTS.read, this.info.secret, this.#readMark.tell()));
   }

@@ -28,14 +28,30 @@ export interface Transport {
   off(event: "drain", listener: () => void): unknown;
 }
 
+const RESPONSE = Symbol("usercast");
+
+/** A request, and what Engine.IO answers it by: of a WebSocket that is an object which holds the request as long as the socket lives. */
+interface Request {
+  [RESPONSE]?: { req?: unknown };
+}
+
+interface EngineServer {
+  use(middleware: (request: Request, response: { req?: unknown }, next: () => void) => void): unknown;
+}
+
+/** Servers whose requests know their responses. */
+const remembering = new WeakSet<EngineServer>();
+
 /** The server's end of an Engine.IO connection. */
 export interface Engine {
   /** What waits for the transport to be writable, Socket.IO's own packets included. */
   readonly writeBuffer?: readonly unknown[];
   readonly protocol: number;
   readonly transport: Transport;
-  /** What the connection came with; nobody but applications looks at it again. */
-  request?: unknown;
+  /** Engine.IO's server. */
+  readonly server?: EngineServer;
+  /** What the connection came with; nobody but applications and their middleware looks at it again. */
+  request?: Request | null;
   readonly readyState?: string;
   /** Whether the client is about to change to another transport. */
   readonly upgrading?: boolean;
@@ -161,9 +177,18 @@ export class EngineConnection {
     return this.#isStrange;
   }
 
-  /** Lets go of the request that the connection came with. */
+  /** Lets go of the request that the connection came with; of a server's first one not altogether, because it comes before anybody asks. */
   releaseRequest(): void {
+    const { request, server } = this.#engine;
+    const response = request?.[RESPONSE];
+    if (response !== undefined) response.req = undefined;
     this.#engine.request = null;
+    if (server === undefined || remembering.has(server)) return;
+    remembering.add(server);
+    server.use((request, response, next) => {
+      request[RESPONSE] = response;
+      next();
+    });
   }
 
   /** Hands a packet of Socket.IO to the engine. */

@@ -14,7 +14,7 @@ interface Present {
   /** Which user this is since the start, counted as they come online: what a page is continued by. */
   readonly number: number;
   /** Oldest first. Replaced as a whole: nearly all users have one. */
-  connections: readonly PlacedConnection[];
+  connections: readonly PresentConnection[];
 }
 
 /** Presence of a process that is alone: the specification of the port in code. */
@@ -39,8 +39,8 @@ export class LocalPresence implements Presence {
     const evicted = makeRoom(known, connection, this.#settings);
     if (evicted === undefined) return { accepted: false, evicted: [] };
     const user: Present = this.#users.get(userId) ?? { number: ++this.#came, connections: [] };
-    // Unlike a literal with a spread, `concat` leaves no room behind the last, and what names its fields shares its shape with others.
-    user.connections = user.connections.concat(this.#place(connection));
+    // Unlike a literal with a spread, `concat` leaves no room behind the last.
+    user.connections = user.connections.concat(connection);
     this.#users.set(userId, user);
     this.#connections += 1;
     this.#tracker.connected(userId);
@@ -83,15 +83,14 @@ export class LocalPresence implements Presence {
     this.#tracker.close();
   }
 
+  /** What is known of a connection; it may have been described by more than that. */
   #place({ userId, socketId, device, session, connectedAt }: PresentConnection): PlacedConnection {
-    const { node } = this;
-    if (session === undefined) return { userId, socketId, device, connectedAt, node };
-    return { userId, socketId, device, session, connectedAt, node };
+    return { userId, socketId, device, connectedAt, node: this.node, ...(session !== undefined && { session }) };
   }
 
   #find(userId: string): PresentUser {
     const lastSeen = this.#tracker.lastSeen(userId);
-    const connections = this.#users.get(userId)?.connections ?? [];
+    const connections = (this.#users.get(userId)?.connections ?? []).map((one) => this.#place(one));
     return { userId, connections, ...(lastSeen !== undefined && { lastSeen }) };
   }
 

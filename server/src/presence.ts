@@ -18,9 +18,12 @@ export interface Transition {
 }
 
 const ABSENT: PresenceRecord = { connections: 0, announced: false };
+/** Shared by nearly all users. */
+const CAME_ONLINE: Transition = { next: { connections: 1, announced: true }, event: "online" };
 
 /** One connection more. A return within the grace period is no event. */
 export function connected(record: PresenceRecord = ABSENT): Transition {
+  if (record === ABSENT) return CAME_ONLINE;
   const next = { ...record, connections: record.connections + 1, announced: true };
   if (record.connections > 0) return { next };
   return record.announced ? { next, grace: "stop" } : { next, event: "online" };

@@ -80,7 +80,6 @@ export class Registration implements Taker {
   readonly socket: Socket;
   readonly #context: RegistrationContext;
   readonly #link: SocketLink;
-  #hello: Hello | undefined;
   #connection: Connection | undefined;
   /** Whether the identity came with the handshake, so that nothing may replace it. */
   #fromHandshake = false;
@@ -153,13 +152,13 @@ export class Registration implements Taker {
   async #meet(): Promise<void> {
     const { authenticate } = this.#context.options;
     try {
-      this.#hello = parseHello(this.socket.handshake.auth);
+      const hello = parseHello(this.socket.handshake.auth);
       if (authenticate === undefined) return;
       const identity = await this.#inTime(identify(authenticate, this.socket));
       if (identity !== null) {
         this.#fromHandshake = true;
         await this.#become(identity);
-      } else if (this.#hello !== undefined) {
+      } else if (hello !== undefined) {
         // The SDK comes to be a user, and can bring its token only here.
         throw new UsercastError(handshakeToken(this.socket.handshake) === null ? "TOKEN_MISSING" : "AUTHENTICATION_FAILED");
       }
@@ -178,18 +177,19 @@ export class Registration implements Taker {
     this.#expireAt(identity);
     this.#registerTimer?.();
     this.#connection?.gone();
-    const plain = this.#hello === undefined;
+    const hello = parseHello(this.socket.handshake.auth);
+    const plain = hello === undefined;
     const info = {
       userId: identity.userId,
-      device: this.#hello?.device ?? PLAIN_DEVICE,
+      device: hello?.device ?? PLAIN_DEVICE,
       socketId: this.socket.id,
       connectedAt: options.clock.now(),
       secret: randomBytes(12).toString("base64url"),
-      readReceipts: this.#hello?.readReceipts ?? true,
-      ...(this.#hello?.transient && { transient: true }),
-      ...(this.#hello === undefined ? {} : { session: this.#hello.session }),
+      readReceipts: hello?.readReceipts ?? true,
+      ...(hello?.transient && { transient: true }),
+      ...(hello === undefined ? {} : { session: hello.session }),
       // The place a client brings is in the mailbox of the user it came as.
-      ...(this.#hello?.position === undefined || this.#connection !== undefined ? {} : { claim: this.#hello.position }),
+      ...(hello?.position === undefined || this.#connection !== undefined ? {} : { claim: hello.position }),
     };
     const connection = delivery.add(info, this.#link, plain);
     this.#connection = connection;

@@ -43,12 +43,16 @@ export async function findStart(broker: Broker, { userId, device, claim }: Start
   const passedBy = without(state.user.skipped, { first: start.offset + 1, last: state.head.offset });
   const unseen = isNew ? await stillThere(broker, { userId, device }, passedBy) : [];
   const reached = (known ?? state.user).delivered;
-  const passed = claim === undefined ? NOTHING_PASSED : await passedBetween(broker, { userId, device }, reached, start.offset);
+  const between = claim === undefined ? undefined : await passedBetween(broker, { userId, device }, reached, start.offset);
   const offset = Math.min(start.offset, (unseen[0]?.first ?? Number.POSITIVE_INFINITY) - 1);
-  const began = claim === undefined ? offset : Math.min(offset, reached);
+  const passed = known === undefined ? beginningAt(claim === undefined ? offset : Math.min(offset, reached), between) : between;
   const elsewhere = unseen.length > 0 ? { through: start.offset, unseen } : NOTHING_ELSEWHERE;
-  return { state, known, start: { ...start, offset }, elsewhere, passed: known === undefined ? { ...passed, began } : passed };
+  return { state, known, start: { ...start, offset }, elsewhere, passed: passed ?? NOTHING_PASSED };
 }
+
+/** What a device passes that the store does not know. A literal with a spread would leave room behind its fields, in every connection. */
+const beginningAt = (began: number, passed: PassedOver | undefined): PassedOver =>
+  passed === undefined ? { began } : { ...passed, began };
 
 /** The ranges that hold something for a device still, from there on. */
 async function stillThere(

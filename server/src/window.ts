@@ -4,11 +4,14 @@ export interface WindowLimits {
   readonly windowBytes: number;
 }
 
+/** Of connections that have nothing to confirm: idle ones keep no list of their own. It stays empty. */
+const NOTHING: number[] = [];
+
 /** What was pushed to one connection and is not confirmed. A slow reader costs this much; the rest waits in the log. */
 export class Window {
   readonly #limits: WindowLimits;
   /** Offset and size of each in turns, oldest first: plain numbers, because every delivery adds two. */
-  #pushed: number[] = [];
+  #pushed = NOTHING;
   /** How much of the list is confirmed. */
   #settled = 0;
   #bytes = 0;
@@ -31,7 +34,8 @@ export class Window {
 
   push(offset: number, bytes: number): void {
     if (this.#isOpen) return;
-    this.#pushed.push(offset, bytes);
+    if (this.#pushed === NOTHING) this.#pushed = [offset, bytes];
+    else this.#pushed.push(offset, bytes);
     this.#bytes += bytes;
   }
 
@@ -41,8 +45,7 @@ export class Window {
     let settled = this.#settled;
     for (; (pushed[settled] ?? Number.POSITIVE_INFINITY) <= through; settled += 2) this.#bytes -= pushed[settled + 1] ?? 0;
     if (settled === pushed.length) {
-      // Most often all of it is, and idle connections keep no list.
-      if (settled > 0) this.#pushed = [];
+      this.#pushed = NOTHING;
       settled = 0;
     } else if (settled * 2 > pushed.length) {
       pushed.splice(0, settled);
@@ -54,7 +57,7 @@ export class Window {
   /** Bounds nothing any more. */
   open(): void {
     this.#isOpen = true;
-    this.#pushed = [];
+    this.#pushed = NOTHING;
     this.#settled = 0;
     this.#bytes = 0;
   }
