@@ -9,17 +9,16 @@ import {
   type Ready,
   UsercastError,
 } from "@usercast/protocol";
-import type { ConnectionContext, ConnectionListener } from "./context.ts";
-import { controlFrame, messageFrame, signalFrame } from "./frame.ts";
+import type { ConnectionContext, ConnectionInfo, ConnectionListener } from "./context.ts";
+import { controlFrame, Framer } from "./frame.ts";
 import { HeartbeatRequests } from "./heartbeat.ts";
 import type { Link, LinkListener } from "./link.ts";
 import { NOTHING_PASSED, named, passing, split, together } from "./passed.ts";
 import { Place } from "./place.ts";
 import type { Entry, Page, Signal } from "./ports.ts";
-import type { Recipient } from "./pushes.ts";
 import { ReadMark } from "./read-mark.ts";
 import { holes, isDue, isFor, NOTHING_ELSEWHERE } from "./resume.ts";
-import { findStart, introduce, positionOf, type Starter } from "./start.ts";
+import { findStart, introduce, positionOf } from "./start.ts";
 import { Window } from "./window.ts";
 
 /**
@@ -32,18 +31,6 @@ import { Window } from "./window.ts";
  * - `closed`: gone; no way out.
  */
 export type ConnectionState = "joining" | "catching-up" | "live" | "closed";
-
-/** Whose connection it is and how it speaks. The device of a client without the SDK is `"plain"`. */
-export interface ConnectionInfo extends Starter, Recipient {
-  /** The page or process of the device; absent for a client without the SDK. */
-  readonly session?: string;
-  readonly connectedAt: number;
-  readonly secret: string;
-  /** Whether the device has an id that could not be kept. */
-  readonly transient?: boolean;
-  /** Whether senders may learn what is read here, and this client what others have read. */
-  readonly readReceipts: boolean;
-}
 
 interface ConnectionParts {
   readonly link: Link;
@@ -76,6 +63,7 @@ export class Connection implements LinkListener {
   #reading = false;
   /** Whether hints may have been lost since the last read began. */
   #stale = false;
+  #frames: Framer | undefined;
   readonly #place = new Place();
   readonly #window: Window;
   /** What it was not given, above what is confirmed. */
@@ -96,8 +84,7 @@ export class Connection implements LinkListener {
     this.#listener = listener;
     this.#window = new Window(context);
     // Where the client's protocol has no way to be asked, only congestion bounds what is pushed.
-    const ask = (): void => void (link.ping() || this.#window.open());
-    if (plain) this.#heartbeats = new HeartbeatRequests(context, ask);
+    if (plain) this.#heartbeats = new HeartbeatRequests(context, () => void (link.ping() || this.#window.open()));
   }
 
   get state(): ConnectionState {
@@ -169,7 +156,7 @@ export class Connection implements LinkListener {
   signal(signal: Signal): void {
     if (this.#state === "joining" || this.#state === "closed" || this.#link.congested) return;
     if (!isFor(signal, this.info.device) || signal.exceptSockets?.includes(this.info.socketId)) return;
-    this.#link.send(this.plain ? signal : signalFrame(signal, this.info.secret));
+    this.#link.send(this.plain ? signal : this.#framer.signal(signal));
   }
 
   /** An event of ours that goes to SDK connections; dropped at congestion, and then false. */
@@ -308,12 +295,17 @@ export class Connection implements LinkListener {
     // From its first message on the device's place must not depend on what other devices confirm.
     if (!this.#deviceKnown) this.#tellMoved();
     const after = this.#given === entry.offset - 1 ? undefined : this.#given;
-    this.#link.send(this.plain ? entry : messageFrame(entry, this.info.secret, after));
+    this.#link.send(this.plain ? entry : this.#framer.message(entry, after));
     this.#context.pushes.note(this.info, entry.offset, this.#context.clock.now());
     this.#place.pass(entry);
     this.#sent = this.#given = entry.offset;
     this.#window.push(entry.offset, entry.bytes);
     this.#heartbeats?.pushed(entry.offset, entry.bytes);
+  }
+
+  get #framer(): Framer {
+    this.#frames ??= new Framer(this.info.secret);
+    return this.#frames;
   }
 
   get #mayRead(): boolean {

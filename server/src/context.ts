@@ -2,8 +2,21 @@ import type { Missed } from "@usercast/protocol";
 import type { Connection } from "./connection.ts";
 import type { HeartbeatOptions } from "./heartbeat.ts";
 import type { Broker, CursorMove } from "./ports.ts";
-import type { PushLog } from "./pushes.ts";
+import type { PushLog, Recipient } from "./pushes.ts";
+import type { Starter } from "./start.ts";
 import type { Turns } from "./turns.ts";
+
+/** Whose connection it is and how it speaks. The device of a client without the SDK is `"plain"`. */
+export interface ConnectionInfo extends Starter, Recipient {
+  /** The page or process of the device; absent for a client without the SDK. */
+  readonly session?: string;
+  readonly connectedAt: number;
+  readonly secret: string;
+  /** Whether the device has an id that could not be kept. */
+  readonly transient?: boolean;
+  /** Whether senders may learn what is read here, and this client what others have read. */
+  readonly readReceipts: boolean;
+}
 
 /** What all connections of a server share. */
 export interface ConnectionContext extends HeartbeatOptions {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Missed, type MissedReason, PLAIN_DEVICE, type Position } from "@usercast/protocol";
-import { Connection, type ConnectionInfo } from "./connection.ts";
-import type { ConnectionContext, ConnectionListener } from "./context.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionContext, ConnectionInfo, ConnectionListener } from "./context.ts";
 import { CursorWriter } from "./cursors.ts";
 import { HeldBack } from "./held-back.ts";
 import { Hub, type UserConnections } from "./hub.ts";

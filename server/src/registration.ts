@@ -13,7 +13,8 @@ import {
 } from "@usercast/protocol";
 import type { Socket } from "socket.io";
 import { handshakeToken, type Identity, identify, parseIdentity } from "./auth/verify.ts";
-import type { Connection, ConnectionInfo } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionInfo } from "./context.ts";
 import type { Delivery } from "./delivery.ts";
 import { controlFrame } from "./frame.ts";
 import { Inbound, type Taker } from "./inbound.ts";

@@ -1,4 +1,5 @@
-import type { Connection, ConnectionInfo } from "../../src/connection.ts";
+import type { Connection } from "../../src/connection.ts";
+import type { ConnectionInfo } from "../../src/context.ts";
 import type { SocketLink } from "../../src/link.ts";
 import type { Core } from "./core.ts";
 import type { Node } from "./node.ts";

@@ -92,17 +92,15 @@ const entries: Codec<EntryPlace, Entry, EntryRow> = {
     attachments ?? null,
     devices ?? null,
   ],
-  decode: ([at, expiresAt, bytes, text, from, key, attachments, devices], [, offset]) => ({
-    offset,
-    at,
-    expiresAt,
-    text,
-    bytes,
-    ...(attachments && { attachments }),
-    ...(from !== null && { from }),
-    ...(key !== null && { key }),
-    ...(devices && { devices }),
-  }),
+  // Row by row while thousands are caught up: most have none of the optional fields, and spreads of nothing cost as much as the rest.
+  decode: ([at, expiresAt, bytes, text, from, key, attachments, devices], [, offset]) => {
+    const entry: { -readonly [Field in keyof Entry]: Entry[Field] } = { offset, at, expiresAt, text, bytes };
+    if (from !== null) entry.from = from;
+    if (key !== null) entry.key = key;
+    if (attachments !== null) entry.attachments = attachments;
+    if (devices !== null) entry.devices = devices;
+    return entry;
+  },
 };
 
 const rangeRows = (ranges: readonly OffsetRange[]): readonly RangeRow[] => ranges.map(({ first, last }) => [first, last]);

@@ -97,8 +97,8 @@ export class Mailbox {
   }
 
   /** The entries after `after`, expired ones included until they are cleaned away. */
-  *after(after: number): Iterable<Entry> {
-    yield* this.#log.from(this.#indexAfter(after));
+  after(after: number): Iterable<Entry> {
+    return this.#log.from(this.#indexAfter(after));
   }
 
   /** When the message at an offset was accepted, where it is kept. */
