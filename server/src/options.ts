@@ -55,8 +55,8 @@ export interface UsercastOptions {
   readonly maxRegistersPerSecond?: number;
   /**
    * Lets go of the HTTP request that a connection came with, once the socket belongs to a user: `socket.request` is `null` from then
-   * on, and a namespace that the client joins later has a handshake without headers and query. For servers that need neither, with many
-   * idle connections.
+   * on, a namespace that the client joins later has a handshake without headers and query, and Engine.IO's middleware finds no `res.req`
+   * of a WebSocket any more. Not with WebTransport, which Engine.IO refuses beside any middleware. For servers with many idle connections.
    * @default false
    */
   readonly releaseRequest?: boolean;
