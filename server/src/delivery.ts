@@ -141,8 +141,10 @@ export class Delivery implements ConnectionListener {
   /** Whether a connection may stay. Others of its user may have to make room for it. */
   async #attach(connection: Connection): Promise<boolean> {
     const { presence, onEvicted, onConnection } = this.#options;
-    const { userId } = connection.info;
-    const { accepted, evicted } = await presence.attach(connection.info);
+    const { userId, socketId, device, session, connectedAt } = connection.info;
+    // No more than is to be told of it: the secret is nobody else's.
+    const own = { userId, socketId, device, connectedAt, ...(session !== undefined && { session }) };
+    const { accepted, evicted } = await presence.attach(own);
     for (const one of evicted) if (!this.evict(userId, one)) onEvicted(userId, one);
     if (!accepted) connection.close("TOO_MANY_CONNECTIONS", false, "The user has as many connections as allowed.");
     if (connection.state === "closed") return false;

@@ -1,13 +1,5 @@
 import { UsercastError } from "@usercast/protocol";
-import type {
-  Attached,
-  PlacedConnection,
-  Presence,
-  PresencePage,
-  PresenceSettings,
-  PresentConnection,
-  PresentUser,
-} from "./ports.ts";
+import type { Attached, Presence, PresencePage, PresenceSettings, PresentConnection, PresentUser } from "./ports.ts";
 import { makeRoom, PresenceTracker } from "./presence.ts";
 
 interface Present {
@@ -83,14 +75,9 @@ export class LocalPresence implements Presence {
     this.#tracker.close();
   }
 
-  /** What is known of a connection; it may have been described by more than that. */
-  #place({ userId, socketId, device, session, connectedAt }: PresentConnection): PlacedConnection {
-    return { userId, socketId, device, connectedAt, node: this.node, ...(session !== undefined && { session }) };
-  }
-
   #find(userId: string): PresentUser {
     const lastSeen = this.#tracker.lastSeen(userId);
-    const connections = (this.#users.get(userId)?.connections ?? []).map((one) => this.#place(one));
+    const connections = (this.#users.get(userId)?.connections ?? []).map((one) => ({ ...one, node: this.node }));
     return { userId, connections, ...(lastSeen !== undefined && { lastSeen }) };
   }
 

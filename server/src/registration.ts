@@ -158,7 +158,7 @@ export class Registration implements Taker {
       const identity = await this.#inTime(identify(authenticate, this.socket));
       if (identity !== null) {
         this.#fromHandshake = true;
-        await this.#become(identity);
+        await this.#become(identity, hello);
       } else if (hello !== undefined) {
         // The SDK comes to be a user, and can bring its token only here.
         throw new UsercastError(handshakeToken(this.socket.handshake) === null ? "TOKEN_MISSING" : "AUTHENTICATION_FAILED");
@@ -172,13 +172,12 @@ export class Registration implements Taker {
     }
   }
 
-  async #become(identity: Identity): Promise<void> {
+  async #become(identity: Identity, hello = parseHello(this.socket.handshake.auth)): Promise<void> {
     if (this.#ended) return;
     const { options, delivery } = this.#context;
     this.#expireAt(identity);
     this.#registerTimer?.();
     this.#connection?.gone();
-    const hello = parseHello(this.socket.handshake.auth);
     const plain = hello === undefined;
     const info = {
       userId: identity.userId,
