@@ -11,6 +11,9 @@ import type { SharedMove, SharedPlaces } from "./sharing.ts";
  * device has confirmed everything.
  */
 
+/** What is filled in field by field, before it is handed on as read-only. */
+export type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
+
 /** Text and binary parts of a message, encoded once when it is accepted. */
 export interface Encoded {
   /** The JSON of event and data without its brackets: `"message",{"text":"hi"}`. Binary parts are Socket.IO placeholders. */

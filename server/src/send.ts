@@ -2,7 +2,7 @@ import { createHash, hash as digest, randomBytes } from "node:crypto";
 import { PLAIN_DEVICE, parseDeviceId, parseIdempotencyKey, parseTtl, parseUserId, UsercastError } from "@usercast/protocol";
 import { encodeMessage } from "./encode.ts";
 import type { Settle } from "./pending.ts";
-import type { DeviceFilter, Draft, Encoded, PublishResult, ReceiptGrant, SendKey, Signal } from "./ports.ts";
+import type { DeviceFilter, Draft, Encoded, Mutable, PublishResult, ReceiptGrant, SendKey, Signal } from "./ports.ts";
 import { Receipt, type ReceiptContext } from "./receipt.ts";
 
 /** What became of a message to one of several recipients. */
@@ -197,7 +197,7 @@ export class Sender {
 
   #draft(userId: string, { encoded: { text, bytes, attachments }, ttlMs, from, devices, key }: Content): Draft {
     this.#published += 1;
-    const draft: { -readonly [Field in keyof Draft]: Draft[Field] } = {
+    const draft: Mutable<Draft> = {
       id: this.#id + this.#published,
       userId,
       text,

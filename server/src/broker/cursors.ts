@@ -1,5 +1,5 @@
 import { isOffset } from "@usercast/protocol";
-import type { CursorMove, Cursors, CursorsMoved, DeviceCursors, UserCursors } from "../ports.ts";
+import type { CursorMove, Cursors, CursorsMoved, DeviceCursors, Mutable, UserCursors } from "../ports.ts";
 import { added, bounded, type OffsetRange, without } from "../ranges.ts";
 import { lowest, type SharedPlaces } from "../sharing.ts";
 import type { Retention } from "./retention.ts";
@@ -22,8 +22,6 @@ interface Place {
   readonly head: number;
   readonly now: number;
 }
-
-type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
 
 /** How far one user has come, and the user's devices. What it gives out stays as it is; what it keeps is changed in place, as often as clients confirm. */
 export class CursorSet {

@@ -1,5 +1,5 @@
 import { type ErrorCode, UsercastError } from "@usercast/protocol";
-import type { Draft, Entry, PublishResult } from "../ports.ts";
+import type { Draft, Entry, Mutable, PublishResult } from "../ports.ts";
 
 /** The result of a draft that was refused. */
 export const failed = (code: ErrorCode, cause?: unknown): PublishResult & { readonly state: "failed" } => ({
@@ -17,7 +17,7 @@ export const keyScope = (from: string | undefined, key: string): string => `${fr
 export function entryOf(draft: Draft, offset: number, at: number, { retentionMs }: { readonly retentionMs: number }): Entry {
   const { text, bytes, attachments, from, key, devices } = draft;
   const expiresAt = at + Math.min(draft.ttlMs, retentionMs);
-  const entry: { -readonly [Field in keyof Entry]: Entry[Field] } = { offset, at, expiresAt, text, bytes };
+  const entry: Mutable<Entry> = { offset, at, expiresAt, text, bytes };
   if (attachments !== undefined) entry.attachments = attachments;
   if (from !== undefined) entry.from = from;
   if (key !== undefined) entry.key = key.key;

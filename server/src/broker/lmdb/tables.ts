@@ -1,6 +1,6 @@
 import { UsercastError } from "@usercast/protocol";
 import { type Key, open, type RootDatabase } from "lmdb";
-import type { DeviceCursors, DeviceFilter, Entry, ReceiptGrant } from "../../ports.ts";
+import type { DeviceCursors, DeviceFilter, Entry, Mutable, ReceiptGrant } from "../../ports.ts";
 import type { OffsetRange } from "../../ranges.ts";
 import type { SharedPlaces } from "../../sharing.ts";
 import { CursorSet } from "../cursors.ts";
@@ -94,7 +94,7 @@ const entries: Codec<EntryPlace, Entry, EntryRow> = {
   ],
   // Row by row while thousands are caught up: most have none of the optional fields, and spreads of nothing cost as much as the rest.
   decode: ([at, expiresAt, bytes, text, from, key, attachments, devices], [, offset]) => {
-    const entry: { -readonly [Field in keyof Entry]: Entry[Field] } = { offset, at, expiresAt, text, bytes };
+    const entry: Mutable<Entry> = { offset, at, expiresAt, text, bytes };
     if (from !== null) entry.from = from;
     if (key !== null) entry.key = key;
     if (attachments !== null) entry.attachments = attachments;

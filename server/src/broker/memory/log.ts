@@ -1,4 +1,4 @@
-import type { Entry } from "../../ports.ts";
+import type { Entry, Mutable } from "../../ports.ts";
 
 // What a message is remembered by: numbers in one array and text in one buffer, for many messages. As objects, a million messages would be
 // several million for the collector to look at, again and again. A log is a row of such segments, so that none has to be moved when it grows:
@@ -181,7 +181,7 @@ export class Log {
     const start = segment.number(place, START);
     const origin = segment.number(place, ORIGIN);
     const offset = segment.number(place, OFFSET);
-    const entry: { -readonly [Field in keyof Entry]: Entry[Field] } = {
+    const entry: Mutable<Entry> = {
       offset,
       at: segment.number(place, AT),
       expiresAt: segment.number(place, EXPIRES_AT),
