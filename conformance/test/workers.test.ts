@@ -38,6 +38,10 @@ const send = (server: TestServer, userId: string, data: unknown): Promise<Record
 const isStarted = async (server: TestServer, count: number): Promise<void> =>
   void (await until(`${count} workers listen`, () => server.log.split('"msg":"listening"').length - 1 > count));
 
+/** What a process wrote comes by a pipe: after it was said elsewhere that it listens, and after its end, too. */
+const logs = async (server: TestServer, text: string): Promise<void> =>
+  void (await until(`the log says ${text}`, () => server.log.includes(text)));
+
 /** Clients of one user each; new connections go to the workers in turn, so that each has some. */
 async function connectUsers(server: TestServer, names: readonly string[]): Promise<readonly PlainClient[]> {
   const clients = names.map((name) => plainClient(NEWEST, server.url, tokenOf(name), { transports: ["websocket"] }));
@@ -66,7 +70,7 @@ test("clients of either worker get what is sent to either, also after one of the
   await until("that came, too", () => clients.every((client) => client.received().includes("after")));
   for (const client of clients) expect([...new Set(client.received())]).toEqual([...sent, "after"]);
 
-  await until("another took its place", () => server.log.includes("took the place"));
+  await logs(server, "took the place");
   expect(server.workers).toHaveLength(2);
   expect(server.workers).toContain(before[1]);
   await until("who is dead has no connections", async () => (await call(server, "stats"))["connections"] === names.length);
@@ -74,7 +78,7 @@ test("clients of either worker get what is sent to either, also after one of the
 
 test("clients that poll are refused, and the log says what to do", async () => {
   const server = await startWorkers(2);
-  expect(server.log).toContain('transports: [\\"websocket\\"]');
+  await logs(server, 'transports: [\\"websocket\\"]');
   const polling = await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`);
   expect([polling.status, await polling.json()]).toEqual([400, { code: 0, message: "Transport unknown" }]);
 });
@@ -111,7 +115,7 @@ test("a place that loses its worker again and again ends all, and says so", asyn
     return !server.alive;
   });
   expect(server.exitCode).toBe(1);
-  expect(server.log).toContain("again and again");
+  await logs(server, "again and again");
 });
 
 test("a worker that dies while Redis is away is replaced when that is back, and the others keep their clients", async () => {
@@ -128,6 +132,6 @@ test("a worker that dies while Redis is away is replaced when that is back, and 
   await until("it could not start", () => server.workers.length === 1);
   expect(clients.filter(({ socket, connections }) => socket.connected && connections.length === 1)).toHaveLength(1);
   await own.restart();
-  await until("another took its place", () => server.log.includes("took the place"));
+  await logs(server, "took the place");
   await until("both are there", async () => (await call(server, "stats"))["users"] === 2);
 });
