@@ -42,9 +42,14 @@ const isStarted = async (server: TestServer, count: number): Promise<void> =>
 const logs = async (server: TestServer, text: string): Promise<void> =>
   void (await until(`the log says ${text}`, () => server.log.includes(text)));
 
-/** Clients of one user each; new connections go to the workers in turn, so that each has some. */
+/** Clients of one user each, half of them on each of two workers: new connections go to them in turn, if none comes in between. */
 async function connectUsers(server: TestServer, names: readonly string[]): Promise<readonly PlainClient[]> {
-  const clients = names.map((name) => plainClient(NEWEST, server.url, tokenOf(name), { transports: ["websocket"] }));
+  const clients: PlainClient[] = [];
+  for (const name of names) {
+    const client = plainClient(NEWEST, server.url, tokenOf(name), { transports: ["websocket"] });
+    clients.push(client);
+    await until(`${name} is connected`, () => client.socket.connected);
+  }
   await until("all are there", async () => (await call(server, "stats"))["connections"] === names.length);
   return clients;
 }
