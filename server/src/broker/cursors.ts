@@ -34,6 +34,18 @@ export class CursorSet {
     this.#devices = new Map(devices);
   }
 
+  /** Becomes what another set is, which goes on to change by itself. */
+  assign(other: CursorSet): void {
+    Object.assign(this.#user, other.#user);
+    for (const name of this.#devices.keys()) if (!other.#devices.has(name)) this.#devices.delete(name);
+    for (const [name, device] of other.#devices) {
+      const own = this.#devices.get(name);
+      // Those seen last come last.
+      if (other.#devices.size > 1) this.#devices.delete(name);
+      this.#devices.set(name, own === undefined || own.shared !== device.shared ? { ...device } : Object.assign(own, device));
+    }
+  }
+
   /** The furthest any device has come, those included that were forgotten. */
   get user(): UserCursors {
     return { ...this.#user };

@@ -22,12 +22,17 @@ async function open(options: Partial<LmdbOptions>, path = newPath()): Promise<Br
   return broker;
 }
 
-brokerContract("lmdb", {
-  describe,
-  it,
-  open,
-  reopen: (closed, limits) => open(limits, paths.get(closed)),
-  elapse: (ms) => clock.advance(ms),
+describe.each([
+  ["as it is", {}],
+  ["with hardly a journal", { maxJournalBytes: 1 }],
+])("%s", (_, options) => {
+  brokerContract("lmdb", {
+    describe,
+    it,
+    open: (limits) => open({ ...options, ...limits }),
+    reopen: (closed, limits) => open({ ...options, ...limits }, paths.get(closed)),
+    elapse: (ms) => clock.advance(ms),
+  });
 });
 
 describe("lmdb", () => {
@@ -88,7 +93,7 @@ describe("lmdb", () => {
   });
 
   it("refuses options that make no sense", async () => {
-    for (const options of [{ path: "" }, { maxPendingWrites: 0 }, { maxTotalBytes: -1 }]) {
+    for (const options of [{ path: "" }, { maxPendingWrites: 0 }, { maxJournalBytes: 0.5 }, { maxTotalBytes: -1 }]) {
       await expect(open(options)).rejects.toMatchObject({ code: "INVALID_OPTIONS" });
     }
   });

@@ -20,8 +20,9 @@ import type {
 import { CursorSet } from "./cursors.ts";
 import { Epochs } from "./epoch.ts";
 import { Listeners } from "./listeners.ts";
-import { type Folder, holdFolder } from "./lmdb/folder.ts";
-import { entriesFrom, openTables, type Tables } from "./lmdb/tables.ts";
+import { type Folder, holdFolder, orFail } from "./lmdb/folder.ts";
+import { Journal } from "./lmdb/journal.ts";
+import { openTables, type Tables } from "./lmdb/tables.ts";
 import { hashOf, type Published, type Store, Transaction } from "./lmdb/transaction.ts";
 import { type Waiting, Writer } from "./lmdb/writer.ts";
 import type { BrokerOptions } from "./options.ts";
@@ -38,10 +39,17 @@ export interface LmdbOptions extends BrokerOptions {
    * @default 65_536
    */
   readonly maxPendingWrites?: number;
+  /**
+   * Bytes that wait in the journal, and in memory, to be moved to where they stay: the more, the less is written for each message,
+   * and the longer a start takes that has to read them.
+   * @default 8_388_608 (8 MiB)
+   */
+  readonly maxJournalBytes?: number;
 }
 
 const DEFAULT_TOTAL_BYTES = 17_179_869_184;
 const DEFAULT_PENDING_WRITES = 65_536;
+const DEFAULT_JOURNAL_BYTES = 8 * 1_048_576;
 /** Expired things one turn of the sweep removes, and the pause before the next turn while there are more. */
 const SWEPT_PER_TURN = 1_000;
 const SWEEP_PAUSE_MS = 20;
@@ -52,15 +60,21 @@ const SWEEP_PAUSE_MS = 20;
  */
 export async function lmdb(options: LmdbOptions): Promise<Broker> {
   const retention = resolveRetention(options, DEFAULT_TOTAL_BYTES);
-  const { path, maxPendingWrites = DEFAULT_PENDING_WRITES } = options;
+  const { path, maxPendingWrites = DEFAULT_PENDING_WRITES, maxJournalBytes = DEFAULT_JOURNAL_BYTES } = options;
   if (typeof path !== "string" || path === "") throw new UsercastError("INVALID_OPTIONS", "path must name a folder.");
-  if (!Number.isSafeInteger(maxPendingWrites) || maxPendingWrites < 1) {
-    throw new UsercastError("INVALID_OPTIONS", "maxPendingWrites must be a positive whole number.");
+  for (const [name, value] of Object.entries({ maxPendingWrites, maxJournalBytes })) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new UsercastError("INVALID_OPTIONS", `${name} must be a positive whole number.`);
+    }
   }
   const folder = holdFolder(path);
+  let tables: Tables | undefined;
   try {
+    tables = openTables(folder.path);
     const store: Store = {
-      tables: openTables(folder.path),
+      tables,
+      journal: readJournal(folder.path, tables),
+      maxJournalBytes,
       retention,
       epochs: new Epochs(options.random),
       recent: new RecentPublishes(),
@@ -69,10 +83,14 @@ export async function lmdb(options: LmdbOptions): Promise<Broker> {
     };
     return new LmdbBroker(options, folder, store, maxPendingWrites);
   } catch (error) {
+    void tables?.close();
     folder.release();
     throw error;
   }
 }
+
+const readJournal = (path: string, tables: Tables): Journal =>
+  orFail(`The journal in the data folder ${path} cannot be read`, () => new Journal(tables));
 
 /** A message on its way to disk. */
 class Publication implements Waiting<Transaction> {
@@ -115,6 +133,8 @@ class LmdbBroker implements Broker {
   readonly #listeners: Listeners;
   readonly #writer: Writer<Transaction>;
   #cancelSweep: CancelTimer;
+  /** The journal's next row when the last round of sweeping ended. */
+  #sweptAt = 0;
   #closed: Promise<void> | undefined;
 
   constructor(options: LmdbOptions, folder: Folder, store: Store, maxPendingWrites: number) {
@@ -172,22 +192,22 @@ class LmdbBroker implements Broker {
   async read(userId: string, after: number, limit: number): Promise<Page> {
     this.#mustBeOpen();
     const { head, first, trimmed } = this.#stateOf(userId);
-    const candidates = entriesFrom(this.#tables, userId, Math.max(first, after + 1));
+    const candidates = this.#store.journal.entriesFrom(userId, Math.max(first, after + 1));
     return { epoch: head.epoch, head, trimmed, ...fillPage(candidates, limit, this.#clock.now(), head.offset) };
   }
 
   async position(userId: string): Promise<MailboxState> {
     this.#mustBeOpen();
     const { head } = this.#stateOf(userId);
-    const cursors = this.#cursorsOf(userId);
+    const cursors = this.#store.journal.cursors(userId) ?? new CursorSet();
     const devices = cursors.devices(this.#clock.now(), this.#store.retention);
     return { epoch: head.epoch, head, user: cursors.user, devices };
   }
 
   async recall(userId: string, from: string | undefined, key: string): Promise<KeyUse | undefined> {
     this.#mustBeOpen();
-    const mailbox = this.#tables.mailboxes.get(userId);
-    const use = mailbox && this.#tables.keys.get([userId, hashOf(from, key)]);
+    const mailbox = this.#store.journal.mailbox(userId);
+    const use = mailbox && this.#store.journal.key(userId, hashOf(from, key));
     if (!use || use.expiresAt <= this.#clock.now()) return undefined;
     const { offset, at, receipts } = use;
     return { position: { epoch: mailbox.epoch, offset, at }, ...(receipts && { receipts }) };
@@ -240,12 +260,8 @@ class LmdbBroker implements Broker {
     }
   }
 
-  #cursorsOf(userId: string): CursorSet {
-    return this.#tables.cursors.get(userId) ?? new CursorSet();
-  }
-
   #stateOf(userId: string): { readonly head: Position; readonly first: number; readonly trimmed: number } {
-    const mailbox = this.#tables.mailboxes.get(userId);
+    const mailbox = this.#store.journal.mailbox(userId);
     if (!mailbox) return { head: { epoch: this.#store.epochs.of(userId), offset: 0, at: 0 }, first: 1, trimmed: 0 };
     const { epoch, head: offset, headAt: at, first, trimmed } = mailbox;
     return { head: { epoch, offset, at }, first, trimmed };
@@ -253,12 +269,12 @@ class LmdbBroker implements Broker {
 
   async #transact<T>(applyAll: (transaction: Transaction) => T): Promise<T> {
     try {
-      return await this.#tables.transact(() => {
+      const [result, written] = await this.#tables.transact(() => {
         const transaction = new Transaction(this.#store, this.#clock.now());
-        const result = applyAll(transaction);
-        transaction.finish();
-        return result;
+        return [applyAll(transaction), transaction.finish()] as const;
       });
+      written?.();
+      return result;
     } catch (error) {
       this.#store.mailboxes.clear();
       this.#store.cursors.clear();
@@ -267,11 +283,16 @@ class LmdbBroker implements Broker {
   }
 
   async #sweep(): Promise<void> {
-    const write = { bytes: 0, apply: (transaction: Transaction) => transaction.expire(SWEPT_PER_TURN), committed: () => {} };
+    const apply = (transaction: Transaction): number =>
+      transaction.settle(SWEPT_PER_TURN, this.#sweptAt) + transaction.expire(SWEPT_PER_TURN);
+    const write = { bytes: 0, apply, committed: () => {} };
     // A sweep that fails is tried again at its time; senders are told of the disk themselves.
     const swept = await this.#writer.write(write).catch(() => 0);
     if (this.#closed) return;
-    const pauseMs = swept < SWEPT_PER_TURN ? this.#store.retention.sweepIntervalMs : SWEEP_PAUSE_MS;
+    const isDone = swept < SWEPT_PER_TURN;
+    // What has come since has a whole interval to be joined by more.
+    if (isDone) this.#sweptAt = this.#store.journal.next;
+    const pauseMs = isDone ? this.#store.retention.sweepIntervalMs : SWEEP_PAUSE_MS;
     this.#cancelSweep = this.#clock.after(pauseMs, () => this.#sweep());
   }
 

@@ -6,7 +6,8 @@ const [path, senders] = process.argv.slice(2);
 const run = process.pid.toString(36);
 let broker;
 try {
-  broker = await lmdb({ path });
+  // So little that it is always about to move something.
+  broker = await lmdb({ path, maxJournalBytes: 20_000 });
 } catch (error) {
   process.stdout.write(`! ${error.code}\n`);
   process.exit(1);

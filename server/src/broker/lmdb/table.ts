@@ -6,6 +6,9 @@ export interface Codec<K, V, Row> {
   readonly decode: (row: Row, key: K) => V;
 }
 
+/** What a codec makes of a value. */
+export type RowOf<C> = C extends Codec<never, infer _, infer Row> ? Row : never;
+
 /** One table of the store. Writes belong into a transaction; reads see what is on disk, or the transaction they are in. */
 export class Table<K extends Key, V, Row = V> {
   readonly #rows: Database<Row, K>;

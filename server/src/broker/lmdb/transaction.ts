@@ -1,31 +1,35 @@
 import { createHash } from "node:crypto";
 import type { CursorsMoved, DeviceMove, Draft, Entry, PublishResult, SendKey } from "../../ports.ts";
-import { CursorSet } from "../cursors.ts";
 import type { Epochs, Renewed } from "../epoch.ts";
 import type { RecentPublishes } from "../recent.ts";
 import { entryOf, failed, keyScope } from "../results.ts";
 import type { Retention } from "../retention.ts";
 import { isOfThisLog } from "../witness.ts";
-import { type Expiry, entriesFrom, type Mailbox, type Tables, type Totals } from "./tables.ts";
+import { Batch, type Known } from "./batch.ts";
+import { checkpoint, removeEnded } from "./checkpoint.ts";
+import type { Journal, Part } from "./journal.ts";
+import type { Expiry, Mailbox } from "./rows.ts";
+import type { Tables } from "./tables.ts";
 
 /** Expired things a transaction may remove for every draft in it: publishing pays for what it leaves behind. */
 const EXPIRED_PER_DRAFT = 4;
 /** Expired things a transaction may remove for a draft that finds the store full. */
 const EXPIRED_WHEN_FULL = 1_000;
 
-/** Users whose mailboxes and cursors transactions remember, so that they need not read them again. */
-const REMEMBERED_USERS = 16_384;
+/** What a transaction moves to the tables while the journal is full: more than it adds, so that there is an end to it. */
+const MOVED_AT_LEAST = 64;
+const MOVED_PER_ENTRY = 2;
+
+/** LMDB takes keys of 1,978 bytes; the rest is for what stands beside the user in them. */
+const MAX_USER_BYTES = 1_900;
 
 /** What a broker brings to its transactions. */
-export interface Store {
-  readonly tables: Tables;
+export interface Store extends Known {
+  /** Bytes the journal may hold before its content is moved. */
+  readonly maxJournalBytes: number;
   readonly retention: Retention;
   readonly epochs: Epochs;
   readonly recent: RecentPublishes;
-  /** As the last transaction left them, for the next; to be forgotten when one fails. Nobody else may look here: it may not be on disk yet. */
-  readonly mailboxes: Map<string, Mailbox | undefined>;
-  /** The same of how far users have come. */
-  readonly cursors: Map<string, CursorSet>;
 }
 
 /** What became of a draft, and the entry it made. */
@@ -38,33 +42,31 @@ export interface Published {
 export class Transaction {
   readonly #store: Store;
   readonly #tables: Tables;
+  readonly #journal: Journal;
   readonly #retention: Retention;
   readonly #now: number;
-  readonly #totals: Totals;
+  readonly #batch: Batch;
   readonly #results = new Map<string, PublishResult>();
-  readonly #mailboxes: Map<string, Mailbox | undefined>;
-  readonly #changed = new Set<string>();
+  #appended = 0;
   #nothingExpired = false;
+  #hasReclaimed = false;
 
   constructor(store: Store, now: number) {
     this.#store = store;
     this.#tables = store.tables;
+    this.#journal = store.journal;
     this.#retention = store.retention;
     this.#now = now;
-    if (store.mailboxes.size > REMEMBERED_USERS) store.mailboxes.clear();
-    if (store.cursors.size > REMEMBERED_USERS) store.cursors.clear();
-    this.#mailboxes = store.mailboxes;
-    this.#totals = store.tables.totals.get("totals") ?? { mailboxes: 0, bytes: 0, keys: 0 };
+    this.#batch = new Batch(store);
   }
 
-  /** Comes last: mailboxes are written once, however many messages of the batch they got. */
-  finish(): void {
-    for (const userId of this.#changed) {
-      const mailbox = this.#mailbox(userId);
-      if (mailbox) this.#tables.mailboxes.put(userId, mailbox);
-      else this.#tables.mailboxes.remove(userId);
-    }
-    if (this.#changed.size > 0) this.#tables.totals.put("totals", this.#totals);
+  /** Comes last. Returns what is to be called when it is on disk, if anything. */
+  finish(): (() => void) | undefined {
+    const done = this.#makeRoom();
+    const step = this.#batch.step();
+    if (step === undefined) return undefined;
+    this.#tables.totals.put("totals", this.#batch.totals);
+    return this.#journal.write(step, done);
   }
 
   publish(draft: Draft): Published {
@@ -77,48 +79,113 @@ export class Transaction {
 
   /** Moves a device's cursors; returns the move, or nothing when nothing changed. */
   advance({ userId, device, epoch, move }: DeviceMove): CursorsMoved | undefined {
-    const mailbox = this.#mailbox(userId);
+    const mailbox = this.#batch.mailbox(userId);
     if (mailbox?.epoch !== epoch) return undefined;
     const head = { epoch, offset: mailbox.head, at: mailbox.headAt };
-    if (!isOfThisLog(move, head, (offset) => this.#tables.entries.get([userId, offset])?.at)) return undefined;
-    const cursors = this.#cursors(userId);
+    if (!isOfThisLog(move, head, (offset) => this.#batch.atOf(userId, offset))) return undefined;
+    const cursors = this.#batch.cursors(userId);
     // What moves nothing is not written: repetitions never reach the disk.
     const moved = cursors.advance(device, move, { head: mailbox.head, now: this.#now }, this.#retention);
     if (moved === undefined) return undefined;
-    this.#tables.cursors.put(userId, cursors);
+    this.#batch.advanced(userId);
     return { ...moved, epoch };
   }
 
   /** Forgets a user; returns whose epochs that changed. */
   purge(userId: string): Renewed {
-    const mailbox = this.#mailbox(userId);
+    const mailbox = this.#batch.mailbox(userId);
     if (!mailbox) return "nobody";
-    for (const entry of [...entriesFrom(this.#tables, userId, mailbox.first)]) this.#remove(userId, mailbox, entry);
-    for (const [[, hash], { expiresAt }] of [...this.#tables.keys.range([userId, ""], [userId, "\uffff"])]) {
-      this.#removeKey(userId, hash, expiresAt);
-    }
-    this.#tables.cursors.remove(userId);
-    this.#store.cursors.delete(userId);
-    this.#mailboxes.set(userId, undefined);
-    this.#changed.add(userId);
-    this.#totals.mailboxes--;
+    this.#batch.purge(userId, mailbox);
     return this.#store.epochs.renew(userId);
   }
 
-  /** Removes at most `limit` things whose time is over; returns how many. */
+  /** Removes at most `limit` things from the tables whose time is over; returns how many. */
   expire(limit: number): number {
     if (this.#nothingExpired) return 0;
     const due: (readonly [Expiry, number])[] = [];
     for (const row of this.#tables.expiries.range([0, "", 0], [this.#now + 1, "", 0])) {
       if (due.push(row) >= limit) break;
     }
-    for (const [[expiresAt, userId, place], bytes] of due) {
-      const mailbox = this.#mailbox(userId);
-      if (typeof place === "string") this.#removeKey(userId, place, expiresAt);
-      else if (mailbox) this.#remove(userId, mailbox, { offset: place, expiresAt, bytes });
+    let removed = 0;
+    for (const [place, last] of due) {
+      if (removed >= limit) break;
+      removed += this.#expire(place, last, limit - removed);
     }
-    this.#nothingExpired = due.length < limit;
-    return due.length;
+    this.#nothingExpired = due.length < limit && removed < limit;
+    return removed;
+  }
+
+  /** Moves at most `limit` messages to the tables of what has been in the journal since before a row; returns how many. */
+  settle(limit: number, before: number): number {
+    let moved = 0;
+    for (const [userId, part] of this.#journal.parts) {
+      if (moved >= limit) break;
+      if (part.since < before) moved += this.#move(userId, part, limit - moved);
+    }
+    return moved;
+  }
+
+  #expire([expiresAt, userId, place]: Expiry, last: number, limit: number): number {
+    this.#tables.expiries.remove([expiresAt, userId, place]);
+    if (typeof place === "string") {
+      const key = this.#batch.key(userId, place);
+      if (key && key.expiresAt <= this.#now) this.#batch.removeKey(userId, place);
+      return 1;
+    }
+    // What was purged is removed with everything else of the user.
+    if (this.#batch.isVoid(userId)) return 1;
+    let removed = 0;
+    removeEnded(this.#tables, userId, { first: place, last, now: this.#now, limit }, (entry) => {
+      this.#batch.forget(userId, entry);
+      removed += 1;
+    });
+    return Math.max(1, removed);
+  }
+
+  /** Moves what the journal has of a user, or some of it; returns how much that was. */
+  #move(userId: string, part: Part, limit: number): number {
+    // What it is about to forget need not be moved first; and what is on its way already is moved once.
+    if (this.#batch.moved.has(userId) || this.#batch.isPurged(userId)) return 0;
+    const first = this.#batch.mailbox(userId)?.first ?? Number.MAX_SAFE_INTEGER;
+    const isKept = (entry: Entry): boolean => {
+      if (entry.offset >= first && entry.expiresAt > this.#now) return true;
+      this.#batch.forget(userId, entry);
+      return false;
+    };
+    const moved = checkpoint(this.#tables, userId, part, { limit, isKept });
+    this.#batch.moved.set(userId, moved);
+    return 1 + (part.keys?.size ?? 0) + Math.min(limit, part.log.size);
+  }
+
+  /** While the journal is full: moves those who are due; returns how many of them as a whole. */
+  #makeRoom(): number {
+    let left = MOVED_AT_LEAST + MOVED_PER_ENTRY * this.#appended;
+    let bytes = this.#journal.bytes;
+    let done = 0;
+    if (bytes <= this.#store.maxJournalBytes) return done;
+    for (const userId of this.#journal.due()) {
+      const part = this.#journal.part(userId);
+      if (part) left -= this.#move(userId, part, left);
+      // Whoever is about to be purged needs nothing of what was written before.
+      const isDone = !part || this.#batch.isPurged(userId) || this.#batch.moved.get(userId)?.[1] === null;
+      if (!isDone) break;
+      done += 1;
+      bytes -= part?.bytes ?? 0;
+      if (bytes <= this.#store.maxJournalBytes || left <= 0) break;
+    }
+    return done;
+  }
+
+  /** Makes room in a store that is full: what has ended in the journal counts no longer, nor what has ended in the tables. */
+  #reclaim(): void {
+    if (!this.#hasReclaimed) for (const [userId, part] of this.#journal.parts) this.#reclaimFrom(userId, part);
+    this.#hasReclaimed = true;
+    this.#nothingExpired = false;
+    this.expire(EXPIRED_WHEN_FULL);
+  }
+
+  #reclaimFrom(userId: string, part: Part | undefined): void {
+    if (part && part.endsAt <= this.#now) this.#move(userId, part, Number.POSITIVE_INFINITY);
   }
 
   #publishOnce(draft: Draft): Published {
@@ -128,9 +195,10 @@ export class Transaction {
     const refused = this.#refused(draft);
     if (refused) return { result: refused };
 
-    const mailbox = this.#mailbox(draft.userId) ?? this.#create(draft.userId);
+    const mailbox = this.#batch.mailbox(draft.userId) ?? this.#create(draft.userId);
     for (const entry of this.#excess(draft)) {
-      this.#remove(draft.userId, mailbox, entry);
+      this.#batch.forget(draft.userId, entry);
+      mailbox.first = entry.offset + 1;
       mailbox.trimmed = entry.offset;
     }
     const entry = this.#append(draft, mailbox);
@@ -140,17 +208,16 @@ export class Transaction {
   }
 
   #expect(userId: string, device: string): void {
-    const cursors = this.#cursors(userId);
-    if (cursors.expect(device, this.#now, this.#retention)) this.#tables.cursors.put(userId, cursors);
+    if (this.#batch.cursors(userId).expect(device, this.#now, this.#retention)) this.#batch.advanced(userId);
   }
 
   #repeated(draft: Draft, key: SendKey): PublishResult | undefined {
-    const mailbox = this.#mailbox(draft.userId);
+    const mailbox = this.#batch.mailbox(draft.userId);
     const hash = hashOf(draft.from, key.key);
-    const first = mailbox && this.#tables.keys.get([draft.userId, hash]);
+    const first = mailbox && this.#batch.key(draft.userId, hash);
     if (!first) return undefined;
     if (first.expiresAt <= this.#now) {
-      this.#removeKey(draft.userId, hash, first.expiresAt);
+      this.#batch.removeKey(draft.userId, hash);
       return undefined;
     }
     if (first.digest !== key.digest) return failed("IDEMPOTENCY_CONFLICT");
@@ -162,109 +229,68 @@ export class Transaction {
     const { maxMailboxes, maxMailboxBytes, maxTotalBytes, maxIdempotencyKeys } = this.#retention;
     if (draft.bytes > Math.min(maxMailboxBytes, maxTotalBytes)) return failed("PAYLOAD_TOO_LARGE");
     if (draft.key) {
-      if (this.#totals.keys >= maxIdempotencyKeys) this.expire(EXPIRED_WHEN_FULL);
-      if (this.#totals.keys >= maxIdempotencyKeys) return failed("IDEMPOTENCY_FULL");
+      if (this.#batch.totals.keys >= maxIdempotencyKeys) this.#reclaim();
+      if (this.#batch.totals.keys >= maxIdempotencyKeys) return failed("IDEMPOTENCY_FULL");
     }
-    if (!this.#mailbox(draft.userId) && this.#totals.mailboxes >= maxMailboxes) return failed("STORE_FULL");
-    if (this.#retention.whenFull !== "reject" && this.#totals.bytes + draft.bytes <= maxTotalBytes) return undefined;
+    if (!this.#batch.mailbox(draft.userId) && this.#batch.totals.mailboxes >= maxMailboxes) return failed("STORE_FULL");
+    if (this.#isFullFor(draft)) this.#reclaimFrom(draft.userId, this.#journal.part(draft.userId));
+    if (this.#retention.whenFull !== "reject" && this.#batch.totals.bytes + draft.bytes <= maxTotalBytes) return undefined;
     const lacksRoom = () => this.#retention.whenFull === "reject" && this.#excess(draft).length > 0;
     if (lacksRoom()) this.expire(EXPIRED_WHEN_FULL);
     if (lacksRoom()) return failed("MAILBOX_FULL");
     const lacksBytes = () => {
-      const bytes = this.#totals.bytes + draft.bytes;
+      const bytes = this.#batch.totals.bytes + draft.bytes;
       return bytes > maxTotalBytes && bytes - this.#excess(draft).reduce((sum, entry) => sum + entry.bytes, 0) > maxTotalBytes;
     };
-    if (lacksBytes()) this.expire(EXPIRED_WHEN_FULL);
+    if (lacksBytes()) this.#reclaim();
     return lacksBytes() ? failed("STORE_FULL") : undefined;
+  }
+
+  #isFullFor({ userId, bytes }: Draft): boolean {
+    const mailbox = this.#batch.mailbox(userId);
+    return mailbox !== undefined && this.#isOver(mailbox.count + 1, mailbox.bytes + bytes);
+  }
+
+  #isOver(messages: number, bytes: number): boolean {
+    return messages > this.#retention.maxMailboxMessages || bytes > this.#retention.maxMailboxBytes;
   }
 
   /** The oldest entries that the mailbox must drop to take the draft. */
   #excess(draft: Draft): readonly Entry[] {
-    const mailbox = this.#mailbox(draft.userId);
-    if (!mailbox) return [];
-    const { maxMailboxMessages, maxMailboxBytes } = this.#retention;
+    const mailbox = this.#batch.mailbox(draft.userId);
+    if (!mailbox || !this.#isFullFor(draft)) return [];
     let { count, bytes } = mailbox;
-    const isOver = () => count + 1 > maxMailboxMessages || bytes + draft.bytes > maxMailboxBytes;
-    if (!isOver()) return [];
     const excess: Entry[] = [];
-    for (const entry of entriesFrom(this.#tables, draft.userId, mailbox.first)) {
+    for (const entry of this.#batch.entriesFrom(draft.userId, mailbox.first)) {
       excess.push(entry);
       count--;
       bytes -= entry.bytes;
-      if (!isOver()) break;
+      if (!this.#isOver(count + 1, bytes + draft.bytes)) break;
     }
     return excess;
   }
 
   #append(draft: Draft, mailbox: Mailbox): Entry {
-    const { userId, bytes } = draft;
     // Two messages of one millisecond still differ in time, and a clock set back repeats none.
     const at = Math.max(this.#now, mailbox.headAt + 1);
     const entry = entryOf(draft, mailbox.head + 1, at, this.#retention);
-    this.#tables.entries.put([userId, entry.offset], entry);
-    this.#tables.expiries.put([entry.expiresAt, userId, entry.offset], bytes);
-    if (mailbox.count === 0) mailbox.first = entry.offset;
-    mailbox.head = entry.offset;
-    mailbox.headAt = at;
-    mailbox.count++;
-    mailbox.bytes += bytes;
-    this.#totals.bytes += bytes;
-    this.#changed.add(userId);
+    this.#batch.append(draft.userId, mailbox, entry);
+    this.#appended += 1;
     return entry;
   }
 
-  #remove(userId: string, mailbox: Mailbox, entry: Pick<Entry, "offset" | "expiresAt" | "bytes">): void {
-    this.#tables.entries.remove([userId, entry.offset]);
-    this.#tables.expiries.remove([entry.expiresAt, userId, entry.offset]);
-    if (mailbox.first === entry.offset) mailbox.first++;
-    mailbox.count--;
-    mailbox.bytes -= entry.bytes;
-    this.#totals.bytes -= entry.bytes;
-    this.#changed.add(userId);
-  }
-
   #addKey(draft: Draft, key: SendKey, { offset, at }: Entry): void {
-    const hash = hashOf(draft.from, key.key);
     const expiresAt = this.#now + this.#retention.idempotencyMs;
-    this.#tables.keys.put([draft.userId, hash], {
-      digest: key.digest,
-      offset,
-      at,
-      expiresAt,
-      ...(key.receipts && { receipts: key.receipts }),
-    });
-    this.#tables.expiries.put([expiresAt, draft.userId, hash], 0);
-    this.#totals.keys++;
-  }
-
-  #removeKey(userId: string, hash: string, expiresAt: number): void {
-    this.#tables.keys.remove([userId, hash]);
-    this.#tables.expiries.remove([expiresAt, userId, hash]);
-    this.#totals.keys--;
-    this.#changed.add(userId);
+    const stored = { digest: key.digest, offset, at, expiresAt, ...(key.receipts && { receipts: key.receipts }) };
+    this.#batch.addKey(draft.userId, hashOf(draft.from, key.key), stored);
   }
 
   #create(userId: string): Mailbox {
+    // The tables would refuse it, but only when it is moved to them.
+    if (Buffer.byteLength(userId) > MAX_USER_BYTES) throw new RangeError("The user's id is too long for a key of LMDB's.");
     const epoch = this.#store.epochs.of(userId);
     const mailbox = { epoch, head: 0, headAt: 0, first: 1, trimmed: 0, count: 0, bytes: 0 };
-    this.#mailboxes.set(userId, mailbox);
-    this.#totals.mailboxes++;
-    return mailbox;
-  }
-
-  #cursors(userId: string): CursorSet {
-    const known = this.#store.cursors.get(userId);
-    if (known !== undefined) return known;
-    const cursors = this.#tables.cursors.get(userId) ?? new CursorSet();
-    this.#store.cursors.set(userId, cursors);
-    return cursors;
-  }
-
-  #mailbox(userId: string): Mailbox | undefined {
-    const known = this.#mailboxes.get(userId);
-    if (known !== undefined || this.#mailboxes.has(userId)) return known;
-    const mailbox = this.#tables.mailboxes.get(userId);
-    this.#mailboxes.set(userId, mailbox);
+    this.#batch.create(userId, mailbox);
     return mailbox;
   }
 }

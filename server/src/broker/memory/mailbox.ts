@@ -1,9 +1,9 @@
 import type { Position } from "@usercast/protocol";
 import type { Draft, Entry } from "../../ports.ts";
 import { CursorSet } from "../cursors.ts";
+import { Log } from "../log.ts";
 import { entryOf } from "../results.ts";
 import type { Retention } from "../retention.ts";
-import { Log } from "./log.ts";
 
 /** The log of one user and how far the user's devices have come. */
 export class Mailbox {
@@ -98,12 +98,12 @@ export class Mailbox {
 
   /** The entries after `after`, expired ones included until they are cleaned away. */
   after(after: number): Iterable<Entry> {
-    return this.#log.from(this.#indexAfter(after));
+    return this.#log.from(this.#log.indexAfter(after));
   }
 
   /** When the message at an offset was accepted, where it is kept. */
   atOf(offset: number): number | undefined {
-    const index = this.#indexAfter(offset - 1);
+    const index = this.#log.indexAfter(offset - 1);
     return index < this.#log.size && this.#log.offset(index) === offset ? this.#log.at(index) : undefined;
   }
 
@@ -114,17 +114,5 @@ export class Mailbox {
   #dropFront(): void {
     this.#bytes -= this.#log.bytes(0);
     this.#log.drop();
-  }
-
-  /** The index of the first entry after `offset`; offsets rise but have holes where messages expired. */
-  #indexAfter(offset: number): number {
-    let low = 0;
-    let high = this.#log.size;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#log.offset(middle) <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

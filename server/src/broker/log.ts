@@ -1,4 +1,4 @@
-import type { Entry, Mutable } from "../../ports.ts";
+import type { Entry, Mutable } from "../ports.ts";
 
 // What a message is remembered by: numbers in one array and text in one buffer, for many messages. As objects, a million messages would be
 // several million for the collector to look at, again and again. A log is a row of such segments, so that none has to be moved when it grows:
@@ -125,11 +125,23 @@ export class Log {
     return this.#number(index, BYTES);
   }
 
-  /** The messages from `index` on, made anew. */
-  *from(index: number): Iterable<Entry> {
+  /** The index of the first message after an offset. */
+  indexAfter(offset: number): number {
+    let low = 0;
+    let high = this.size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.offset(middle) <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The messages from `index` to before `end`, made anew. */
+  *from(index: number, end = this.size): Iterable<Entry> {
     let segment: Segment | undefined;
     try {
-      for (let next = index; next < this.size; next += 1) {
+      for (let next = index; next < end; next += 1) {
         const own = this.#segmentOf(next);
         if (own !== segment && segment !== undefined) segment.isRead = false;
         // Whoever wants one message only has no use for the others' texts.
