@@ -5,14 +5,16 @@ import { RecentPublishes } from "./recent.ts";
 
 const accepted = (offset: number): PublishResult => ({ state: "accepted", epoch: "e", offset, at: offset });
 
-it("remembers the latest outcomes and no more than it may", () => {
-  const recent = new RecentPublishes(2);
-  recent.remember("a", accepted(1));
-  recent.remember("b", accepted(2));
-  recent.remember("a", accepted(9));
-  expect(recent.get("a")).toEqual(accepted(1));
-  recent.remember("c", accepted(3));
-  expect([recent.get("a"), recent.get("b"), recent.get("c")]).toEqual([undefined, accepted(2), accepted(3)]);
+it("remembers at least half of what it may, the latest, and no more", () => {
+  const recent = new RecentPublishes(4);
+  for (let offset = 1; offset <= 20; offset += 1) {
+    recent.remember(`id ${offset}`, accepted(offset));
+    const known = Array.from({ length: offset }, (_, index) => index + 1).filter((one) => recent.get(`id ${one}`) !== undefined);
+    expect(known.length).toBeLessThanOrEqual(4);
+    expect(known.length).toBeGreaterThanOrEqual(Math.min(2, offset));
+    expect(known.at(-1)).toBe(offset);
+    expect(recent.get(`id ${known[0]}`)).toEqual(accepted(known[0] ?? 0));
+  }
 });
 
 it("does not remember failures, which may be tried again", () => {
