@@ -33,6 +33,7 @@ const COLUMNS = [
   ["systemShare", "in system", percent],
   ["clientUtilisation", "clients busy", percent],
   ["p50Micros", "p50 µs", figure],
+  ["writtenBytes", "bytes written", figure],
   ["p99Micros", "p99 µs", figure],
   ["p999Micros", "p99.9 µs", figure],
   ["refused", "refused", figure],

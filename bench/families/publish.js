@@ -8,8 +8,8 @@ const SENDERS = [1, 64, 1_000];
 const ours = (broker) => ({ kind: "usercast", broker });
 
 const ROWS = {
-  "lmdb-by-hand": { title: "LMDB: put, flushed", server: { kind: "lmdbByHand" } },
-  lmdb: { title: "users.to(id).emit, LMDB", server: ours("lmdb") },
+  "lmdb-by-hand": { title: "LMDB: put, flushed", server: { kind: "lmdbByHand" }, onDisk: true },
+  lmdb: { title: "users.to(id).emit, LMDB", server: ours("lmdb"), onDisk: true },
   "redis-by-hand": { title: "Redis: XADD, pipelined", server: { kind: "redisByHand" }, onRedis: true },
   redis: { title: "users.to(id).emit, Redis", server: ours("redis"), onRedis: true },
   memory: { title: "users.to(id).emit, memory", server: ours("memory") },
@@ -33,13 +33,15 @@ async function open(row) {
   return { row, server, redis, stop };
 }
 
-async function measure({ server, redis }, ms, senders) {
+async function measure({ row, server, redis }, ms, senders) {
   const redisBefore = await redis?.cpuSeconds();
   await server.ask({ do: "cpu" });
-  const { sent, seconds, p50Micros, p99Micros } = await server.ask({ do: "senders", senders, ms });
+  const { sent, seconds, p50Micros, p99Micros, writtenBytes } = await server.ask({ do: "senders", senders, ms });
   const { cpuSeconds } = await server.ask({ do: "cpu" });
   const all = cpuSeconds + (redis === undefined ? 0 : (await redis.cpuSeconds()) - redisBefore);
-  return { perCpuSecond: sent / all, perSecond: sent / seconds, server: all / seconds, p50Micros, p99Micros };
+  // Nothing else is written then, where there are no sockets.
+  const written = row.onDisk ? { writtenBytes: writtenBytes / sent } : {};
+  return { perCpuSecond: sent / all, perSecond: sent / seconds, server: all / seconds, p50Micros, p99Micros, ...written };
 }
 
 export const run = (families, settings) =>
@@ -52,5 +54,6 @@ export const run = (families, settings) =>
       ...rateOf("messages", slices),
       p50Micros: median(slices.map(({ p50Micros }) => p50Micros)),
       p99Micros: median(slices.map(({ p99Micros }) => p99Micros)),
+      ...(row.onDisk && { writtenBytes: median(slices.map(({ writtenBytes }) => writtenBytes)) }),
     }));
   });

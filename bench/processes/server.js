@@ -82,6 +82,15 @@ function anonBytes() {
   }
 }
 
+/** Bytes the process has written so far, to files and sockets; nothing where the system does not tell. */
+function writtenBytes() {
+  try {
+    return Number(/^wchar: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
+  } catch {
+    return Number.NaN;
+  }
+}
+
 /** What was sent because a trigger came, and how much of it was refused. */
 let triggered = 0;
 let refused = 0;
@@ -134,6 +143,7 @@ answerWith({
   cpu,
   /** So many senders, each of whom sends again when its message was accepted. */
   async senders({ senders, ms }) {
+    const writtenBefore = writtenBytes();
     const began = nowMicros();
     const until = began + ms * 1_000;
     const tookMicros = [];
@@ -148,7 +158,7 @@ answerWith({
     await Promise.all(Array.from({ length: senders }, sender));
     const seconds = (nowMicros() - began) / 1e6;
     const [p50Micros, p99Micros] = [0.5, 0.99].map((share) => quantile(tookMicros, share));
-    return { sent: tookMicros.length, seconds, p50Micros, p99Micros };
+    return { sent: tookMicros.length, seconds, p50Micros, p99Micros, writtenBytes: writtenBytes() - writtenBefore };
   },
   /** Sends or stores so many messages for every user, some at once; tells the most memory that took. */
   async fill({ messages }) {

@@ -133,8 +133,6 @@ class LmdbBroker implements Broker {
   readonly #listeners: Listeners;
   readonly #writer: Writer<Transaction>;
   #cancelSweep: CancelTimer;
-  /** The journal's next row when the last round of sweeping ended. */
-  #sweptAt = 0;
   #closed: Promise<void> | undefined;
 
   constructor(options: LmdbOptions, folder: Folder, store: Store, maxPendingWrites: number) {
@@ -283,16 +281,11 @@ class LmdbBroker implements Broker {
   }
 
   async #sweep(): Promise<void> {
-    const apply = (transaction: Transaction): number =>
-      transaction.settle(SWEPT_PER_TURN, this.#sweptAt) + transaction.expire(SWEPT_PER_TURN);
-    const write = { bytes: 0, apply, committed: () => {} };
+    const write = { bytes: 0, apply: (transaction: Transaction) => transaction.sweep(SWEPT_PER_TURN), committed: () => {} };
     // A sweep that fails is tried again at its time; senders are told of the disk themselves.
     const swept = await this.#writer.write(write).catch(() => 0);
     if (this.#closed) return;
-    const isDone = swept < SWEPT_PER_TURN;
-    // What has come since has a whole interval to be joined by more.
-    if (isDone) this.#sweptAt = this.#store.journal.next;
-    const pauseMs = isDone ? this.#store.retention.sweepIntervalMs : SWEEP_PAUSE_MS;
+    const pauseMs = swept < SWEPT_PER_TURN ? this.#store.retention.sweepIntervalMs : SWEEP_PAUSE_MS;
     this.#cancelSweep = this.#clock.after(pauseMs, () => this.#sweep());
   }
 

@@ -29,8 +29,6 @@ export interface Part {
   /** Messages without holes. */
   log: Log;
   keys: Map<string, StoredKey | undefined> | undefined;
-  /** The first row that says some of it. */
-  readonly since: number;
   bytes: number;
   /** None of its messages and keys ends earlier. */
   endsAt: number;
@@ -67,11 +65,6 @@ export class Journal {
   /** Bytes that are not in the tables yet, roughly. */
   get bytes(): number {
     return this.#bytes;
-  }
-
-  /** The number of the row that comes next. */
-  get next(): number {
-    return this.#next;
   }
 
   /** Everybody of whom it knows something. */
@@ -183,7 +176,7 @@ export class Journal {
   #add(userId: string, { isPurged, mailbox, cursors, entries = [], keys }: Change): void {
     let part = this.#parts.get(userId);
     if (part === undefined) {
-      part = { ...nothing(), since: this.#next };
+      part = nothing();
       this.#parts.set(userId, part);
       this.#resize(part, OVERHEAD_BYTES);
     }
@@ -224,7 +217,7 @@ function rowsOf({ moved, changes }: Step): readonly Step[] {
   return rows;
 }
 
-const nothing = (): Omit<Part, "since"> => ({
+const nothing = (): Part => ({
   isPurged: false,
   mailbox: undefined,
   cursors: undefined,

@@ -99,8 +99,18 @@ export class Transaction {
     return this.#store.epochs.renew(userId);
   }
 
+  /** Removes at most `limit` things whose time is over, of those that the journal has and of all others; returns how many, or more. */
+  sweep(limit: number): number {
+    let moved = 0;
+    for (const [userId, part] of this.#journal.parts) {
+      if (moved >= limit) break;
+      if (part.endsAt <= this.#now) moved += this.#move(userId, part, limit - moved);
+    }
+    return moved + this.#expire(limit);
+  }
+
   /** Removes at most `limit` things from the tables whose time is over; returns how many. */
-  expire(limit: number): number {
+  #expire(limit: number): number {
     if (this.#nothingExpired) return 0;
     const due: (readonly [Expiry, number])[] = [];
     for (const row of this.#tables.expiries.range([0, "", 0], [this.#now + 1, "", 0])) {
@@ -109,23 +119,13 @@ export class Transaction {
     let removed = 0;
     for (const [place, last] of due) {
       if (removed >= limit) break;
-      removed += this.#expire(place, last, limit - removed);
+      removed += this.#end(place, last, limit - removed);
     }
     this.#nothingExpired = due.length < limit && removed < limit;
     return removed;
   }
 
-  /** Moves at most `limit` messages to the tables of what has been in the journal since before a row; returns how many. */
-  settle(limit: number, before: number): number {
-    let moved = 0;
-    for (const [userId, part] of this.#journal.parts) {
-      if (moved >= limit) break;
-      if (part.since < before) moved += this.#move(userId, part, limit - moved);
-    }
-    return moved;
-  }
-
-  #expire([expiresAt, userId, place]: Expiry, last: number, limit: number): number {
+  #end([expiresAt, userId, place]: Expiry, last: number, limit: number): number {
     this.#tables.expiries.remove([expiresAt, userId, place]);
     if (typeof place === "string") {
       const key = this.#batch.key(userId, place);
@@ -181,7 +181,7 @@ export class Transaction {
     if (!this.#hasReclaimed) for (const [userId, part] of this.#journal.parts) this.#reclaimFrom(userId, part);
     this.#hasReclaimed = true;
     this.#nothingExpired = false;
-    this.expire(EXPIRED_WHEN_FULL);
+    this.#expire(EXPIRED_WHEN_FULL);
   }
 
   #reclaimFrom(userId: string, part: Part | undefined): void {
@@ -189,7 +189,7 @@ export class Transaction {
   }
 
   #publishOnce(draft: Draft): Published {
-    this.expire(EXPIRED_PER_DRAFT);
+    this.#expire(EXPIRED_PER_DRAFT);
     const repeated = draft.key && this.#repeated(draft, draft.key);
     if (repeated) return { result: repeated };
     const refused = this.#refused(draft);
@@ -236,7 +236,7 @@ export class Transaction {
     if (this.#isFullFor(draft)) this.#reclaimFrom(draft.userId, this.#journal.part(draft.userId));
     if (this.#retention.whenFull !== "reject" && this.#batch.totals.bytes + draft.bytes <= maxTotalBytes) return undefined;
     const lacksRoom = () => this.#retention.whenFull === "reject" && this.#excess(draft).length > 0;
-    if (lacksRoom()) this.expire(EXPIRED_WHEN_FULL);
+    if (lacksRoom()) this.#expire(EXPIRED_WHEN_FULL);
     if (lacksRoom()) return failed("MAILBOX_FULL");
     const lacksBytes = () => {
       const bytes = this.#batch.totals.bytes + draft.bytes;
