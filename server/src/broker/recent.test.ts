@@ -22,3 +22,11 @@ it("does not remember failures, which may be tried again", () => {
   recent.remember("a", { state: "failed", error: new UsercastError("STORE_FULL") });
   expect(recent.get("a")).toBeUndefined();
 });
+
+it("forgets what has not come to pass, wherever it is", () => {
+  const recent = new RecentPublishes(4);
+  for (const offset of [1, 2, 3]) recent.remember(`id ${offset}`, accepted(offset));
+  recent.forget("id 1");
+  recent.forget("id 3");
+  expect([1, 2, 3].map((offset) => recent.get(`id ${offset}`)?.state)).toEqual([undefined, "accepted", undefined]);
+});

@@ -31,4 +31,10 @@ export class RecentPublishes {
     }
     this.#newer.set(id, result);
   }
+
+  /** It has not come to that after all. */
+  forget(id: string): void {
+    this.#newer.delete(id);
+    this.#older.delete(id);
+  }
 }

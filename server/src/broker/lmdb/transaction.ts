@@ -35,6 +35,8 @@ export interface Store extends Known {
 /** What became of a draft, and the entry it made. */
 export interface Published {
   readonly result: PublishResult;
+  /** An earlier transaction's. */
+  readonly isKnown: boolean;
   readonly entry?: Entry;
 }
 
@@ -46,7 +48,6 @@ export class Transaction {
   readonly #retention: Retention;
   readonly #now: number;
   readonly #batch: Batch;
-  readonly #results = new Map<string, PublishResult>();
   #appended = 0;
   #nothingExpired = false;
   #hasReclaimed = false;
@@ -69,11 +70,13 @@ export class Transaction {
     return this.#journal.write(step, done);
   }
 
+  /** What comes of it is remembered at once; when the transaction fails, it is to be forgotten again. */
   publish(draft: Draft): Published {
-    const known = this.#store.recent.get(draft.id) ?? this.#results.get(draft.id);
-    if (known) return { result: known };
+    const { recent } = this.#store;
+    const known = recent.get(draft.id);
+    if (known) return { result: known, isKnown: true };
     const published = this.#publishOnce(draft);
-    if (published.result.state !== "failed") this.#results.set(draft.id, published.result);
+    recent.remember(draft.id, published.result);
     return published;
   }
 
@@ -191,9 +194,9 @@ export class Transaction {
   #publishOnce(draft: Draft): Published {
     this.#expire(EXPIRED_PER_DRAFT);
     const repeated = draft.key && this.#repeated(draft, draft.key);
-    if (repeated) return { result: repeated };
+    if (repeated) return { result: repeated, isKnown: false };
     const refused = this.#refused(draft);
-    if (refused) return { result: refused };
+    if (refused) return { result: refused, isKnown: false };
 
     const mailbox = this.#batch.mailbox(draft.userId) ?? this.#create(draft.userId);
     for (const entry of this.#excess(draft)) {
@@ -204,7 +207,7 @@ export class Transaction {
     const entry = this.#append(draft, mailbox);
     if (draft.key) this.#addKey(draft, draft.key, entry);
     if (draft.devices && "only" in draft.devices) this.#expect(draft.userId, draft.devices.only);
-    return { entry, result: { state: "accepted", epoch: mailbox.epoch, offset: entry.offset, at: entry.at } };
+    return { entry, isKnown: false, result: { state: "accepted", epoch: mailbox.epoch, offset: entry.offset, at: entry.at } };
   }
 
   #expect(userId: string, device: string): void {
