@@ -6,8 +6,8 @@ const [path, senders] = process.argv.slice(2);
 const run = process.pid.toString(36);
 let broker;
 try {
-  // So little that it is always about to move something.
-  broker = await lmdb({ path, maxJournalBytes: 20_000 });
+  // A journal so small that something is always about to be moved; mailboxes that drop nothing, in however many runs.
+  broker = await lmdb({ path, maxJournalBytes: 20_000, maxMailboxMessages: 1_000_000, maxMailboxBytes: 1e9 });
 } catch (error) {
   process.stdout.write(`! ${error.code}\n`);
   process.exit(1);
