@@ -131,7 +131,9 @@ export interface TestCluster {
 
 /** Starts a cluster whose nodes are given up after `nodeTimeoutMs` without an answer. */
 export async function startCluster(nodeTimeoutMs = 2_000): Promise<TestCluster> {
-  const settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", String(nodeTimeoutMs), "--appendfsync", "everysec"];
+  const timeout = ["--cluster-node-timeout", String(nodeTimeoutMs)];
+  // By default a master lets a replica wait five seconds for others to copy it to at once.
+  const settings = ["--cluster-enabled", "yes", ...timeout, "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"];
   const servers = await Promise.all(Array.from({ length: 6 }, () => startServer(...settings)));
   const addresses = servers.map(({ port }) => `${HOST}:${port}`);
   await execute("redis-cli", ["--cluster", "create", ...addresses, "--cluster-replicas", "1", "--cluster-yes"], {
