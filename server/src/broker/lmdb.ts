@@ -165,12 +165,6 @@ class LmdbBroker implements Broker, Publisher {
   publish(drafts: readonly Draft[]): Promise<readonly PublishResult[]> {
     return new Promise((resolve) => {
       this.#mustBeOpen();
-      const [only] = drafts;
-      // Most are alone, and many wait for one flush: what they are is what the collector has to carry meanwhile.
-      if (only !== undefined && drafts.length === 1) {
-        this.#writer.add(new Publication(only, this, (result) => resolve([result])));
-        return;
-      }
       const results: PublishResult[] = [];
       let left = drafts.length;
       if (left === 0) resolve(results);
