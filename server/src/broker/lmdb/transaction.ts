@@ -193,7 +193,8 @@ export class Transaction {
 
   #publishOnce(draft: Draft): Published {
     this.#expire(EXPIRED_PER_DRAFT);
-    const repeated = draft.key && this.#repeated(draft, draft.key);
+    const hash = draft.key && hashOf(draft.from, draft.key.key);
+    const repeated = draft.key && hash && this.#repeated(draft, draft.key, hash);
     if (repeated) return { result: repeated, isKnown: false };
     const refused = this.#refused(draft);
     if (refused) return { result: refused, isKnown: false };
@@ -205,7 +206,7 @@ export class Transaction {
       mailbox.trimmed = entry.offset;
     }
     const entry = this.#append(draft, mailbox);
-    if (draft.key) this.#addKey(draft, draft.key, entry);
+    if (draft.key && hash) this.#addKey(draft, draft.key, hash, entry);
     if (draft.devices && "only" in draft.devices) this.#expect(draft.userId, draft.devices.only);
     return { entry, isKnown: false, result: { state: "accepted", epoch: mailbox.epoch, offset: entry.offset, at: entry.at } };
   }
@@ -214,9 +215,8 @@ export class Transaction {
     if (this.#batch.cursors(userId).expect(device, this.#now, this.#retention)) this.#batch.advanced(userId);
   }
 
-  #repeated(draft: Draft, key: SendKey): PublishResult | undefined {
+  #repeated(draft: Draft, key: SendKey, hash: string): PublishResult | undefined {
     const mailbox = this.#batch.mailbox(draft.userId);
-    const hash = hashOf(draft.from, key.key);
     const first = mailbox && this.#batch.key(draft.userId, hash);
     if (!first) return undefined;
     if (first.expiresAt <= this.#now) {
@@ -282,10 +282,10 @@ export class Transaction {
     return entry;
   }
 
-  #addKey(draft: Draft, key: SendKey, { offset, at }: Entry): void {
+  #addKey(draft: Draft, key: SendKey, hash: string, { offset, at }: Entry): void {
     const expiresAt = this.#now + this.#retention.idempotencyMs;
     const stored = { digest: key.digest, offset, at, expiresAt, ...(key.receipts && { receipts: key.receipts }) };
-    this.#batch.addKey(draft.userId, hashOf(draft.from, key.key), stored);
+    this.#batch.addKey(draft.userId, hash, stored);
   }
 
   #create(userId: string): Mailbox {
